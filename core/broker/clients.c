@@ -1,13 +1,12 @@
 /*
- * groups (by kind and name) and peers (connections) each list their members: a member is one
- * client id in one group over one connection.  An empty group goes.  Notices are collected under the lock
- * and pushed after it was dropped.
+ * groups (by kind and name) and peers (connections) each list their members: a member is
+ * one client id in one group over one connection.  An empty group goes.  Notices are
+ * collected under the lock and pushed after it was dropped.
  */
 #include "broker/clients.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "base/clock.h"
@@ -15,6 +14,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/map.h"
 #include "broker/qlock.h"
 #include "net/conn.h"
 #include "proto/code.h"
@@ -57,7 +57,7 @@ struct group {
 
 struct peer {
     UT_hash_handle hh;
-    uint64_t id; /* conn_id: the key */
+    uint64_t id;       /* conn_id: the key */
     struct conn *conn; /* a reference */
     struct member *members;
 };
@@ -83,7 +83,7 @@ struct qlock *clients_qlock(struct clients *c)
     return c->qlock;
 }
 
-/* ---- subscriptions -------------------------------------------------------------------------- */
+/* ---- subscriptions ---------------------------------------------------------------------- */
 
 void client_sub_unref(struct client_sub *s)
 {
@@ -128,9 +128,10 @@ static bool listed(const struct heartbeat_consumer *hc, const char *topic)
 }
 
 /*
- * Take the heartbeat's subscriptions (ConsumerGroupInfo.updateSubscription): new topics are added,
- * a known one is replaced by a newer version, what is not listed goes.  True when topics came or
- * went; a new expression for a known topic changes no queue and tells nobody.
+ * Take the heartbeat's subscriptions (ConsumerGroupInfo.updateSubscription): new topics are
+ * added, a known one is replaced by a newer version, what is not listed goes.  True when
+ * topics came or went; a new expression for a known topic changes no queue and tells
+ * nobody.
  */
 static bool subs_update(struct group *g, const struct heartbeat_consumer *hc)
 {
@@ -149,7 +150,7 @@ static bool subs_update(struct group *g, const struct heartbeat_consumer *hc)
         t->sub = client_sub_new(&hc->subs[i]);
         HASH_ADD_KEYPTR(hh, g->subs, t->sub->sub.topic, strlen(t->sub->sub.topic), t);
     }
-    HASH_ITER(hh, g->subs, t, next) {
+    HASH_ITER (hh, g->subs, t, next) {
         if (!listed(hc, t->sub->sub.topic)) {
             sub_drop(g, t);
             updated = true;
@@ -158,7 +159,7 @@ static bool subs_update(struct group *g, const struct heartbeat_consumer *hc)
     return updated;
 }
 
-/* ---- groups, peers, members ----------------------------------------------------------------- */
+/* ---- groups, peers, members ------------------------------------------------------------- */
 
 static struct group *group_find(struct group *table, struct tl_str name)
 {
@@ -186,7 +187,7 @@ static void group_drop(struct group **table, struct group *g)
     struct topic_sub *t, *next;
 
     HASH_DEL(*table, g);
-    HASH_ITER(hh, g->subs, t, next)
+    HASH_ITER (hh, g->subs, t, next)
         sub_drop(g, t);
     free(g->name);
     free(g);
@@ -225,25 +226,32 @@ static void peer_drop_idle(struct clients *c, struct peer *p)
 }
 
 /* Lists are short per connection (its groups), long per group: look there. */
-static struct member *member_find(struct peer *p, const struct group *g, struct tl_str client_id)
+static struct member *member_find(struct peer *p, const struct group *g,
+                                  struct tl_str client_id)
 {
     struct member *m;
 
-    DL_FOREACH2(p->members, m, peer_next) {
+    DL_FOREACH2(p->members, m, peer_next)
+    {
         if (m->group == g && tl_str_is(client_id, m->client_id))
             return m;
     }
     return NULL;
 }
 
-/* As the Java broker, which goes by connection alone: any member of @g when none has the client id. */
-static struct member *member_leaving(struct peer *p, const struct group *g, struct tl_str client_id)
+/*
+ * As the Java broker, which goes by connection alone: any member of @g when none has the
+ * client id.
+ */
+static struct member *member_leaving(struct peer *p, const struct group *g,
+                                     struct tl_str client_id)
 {
     struct member *m = member_find(p, g, client_id);
 
     if (m)
         return m;
-    DL_FOREACH2(p->members, m, peer_next) {
+    DL_FOREACH2(p->members, m, peer_next)
+    {
         if (m->group == g)
             return m;
     }
@@ -251,7 +259,8 @@ static struct member *member_leaving(struct peer *p, const struct group *g, stru
 }
 
 /* True when it was not a member before. */
-static bool member_seen(struct peer *p, struct group *g, const char *client_id, int32_t language, int32_t version)
+static bool member_seen(struct peer *p, struct group *g, const char *client_id,
+                        int32_t language, int32_t version)
 {
     struct member *m = member_find(p, g, tl_str_of(client_id));
     bool is_new = !m;
@@ -288,21 +297,21 @@ void clients_free(struct clients *c)
     struct peer *p, *next;
     struct group *g, *next_group;
 
-    HASH_ITER(hh, c->peers, p, next) {
+    HASH_ITER (hh, c->peers, p, next) {
         while (p->members)
             member_drop(p->members);
         peer_drop_idle(c, p);
     }
-    HASH_ITER(hh, c->consumers, g, next_group)
+    HASH_ITER (hh, c->consumers, g, next_group)
         group_drop(&c->consumers, g);
-    HASH_ITER(hh, c->producers, g, next_group)
+    HASH_ITER (hh, c->producers, g, next_group)
         group_drop(&c->producers, g);
     qlock_free(c->qlock);
     lock_release(&c->lock);
     free(c);
 }
 
-/* ---- notices -------------------------------------------------------------------------------- */
+/* ---- notices ---------------------------------------------------------------------------- */
 
 /* Who is to be told that a group's members changed. */
 struct notice {
@@ -326,8 +335,9 @@ static void notice_add(struct notice **list, struct group *g)
     struct notice *n = xzalloc(sizeof(*n));
     n->group = xstrdup(g->name);
     n->conns = xcalloc(count, sizeof(n->conns[0]));
-    DL_FOREACH(g->members, m) {
-        if (m != g->members && m->prev->peer == m->peer) /* client ids of one connection join together */
+    DL_FOREACH (g->members, m) {
+        if (m != g->members &&
+            m->prev->peer == m->peer) /* client ids of one connection join together */
             continue;
         n->conns[n->n++] = conn_ref(m->peer->conn);
     }
@@ -339,10 +349,11 @@ static void notices_push(struct notice *list)
 {
     struct notice *n, *next;
 
-    LL_FOREACH_SAFE(list, n, next) {
+    LL_FOREACH_SAFE (list, n, next) {
         struct consumer_group_request ext = {.consumer_group = tl_str_of(n->group)};
-        struct server_push push = {
-            .code = RQ_NOTIFY_CONSUMER_IDS_CHANGED, .header = &consumer_group_request_header, .ext = &ext};
+        struct server_push push = {.code = RQ_NOTIFY_CONSUMER_IDS_CHANGED,
+                                   .header = &consumer_group_request_header,
+                                   .ext = &ext};
         for (size_t i = 0; i < n->n; i++) {
             server_push_oneway(n->conns[i], &push);
             conn_unref(n->conns[i]);
@@ -353,18 +364,20 @@ static void notices_push(struct notice *list)
     }
 }
 
-/* ---- heartbeats ----------------------------------------------------------------------------- */
+/* ---- heartbeats ------------------------------------------------------------------------- */
 
-static void log_join(const char *kind, const struct group *g, const struct conn *conn, const char *client_id, int32_t language)
+static void log_join(const char *kind, const struct group *g, const struct conn *conn,
+                     const char *client_id, int32_t language)
 {
     const char *name = language_name(language);
-    log_info("%s joins group=%s client=%s peer=%s language=%s", kind, g->name, client_id, conn_peer_text(conn),
-             name ? name : "?");
+    log_info("%s joins group=%s client=%s peer=%s language=%s", kind, g->name, client_id,
+             conn_peer_text(conn), name ? name : "?");
 }
 
 /* What a heartbeat says about one consumer group; under the lock. */
-static void consumer_seen(struct clients *c, struct peer *p, int32_t language, int32_t version, const struct heartbeat *h,
-                          const struct heartbeat_consumer *hc, bool notify, struct notice **notices, bool *sub_changed)
+static void consumer_seen(struct clients *c, struct peer *p, int32_t language, int32_t version,
+                          const struct heartbeat *h, const struct heartbeat_consumer *hc,
+                          bool notify, struct notice **notices, bool *sub_changed)
 {
     bool known = group_find(c->consumers, tl_str_of(hc->group)) != NULL;
     struct group *g = group_get(&c->consumers, tl_str_of(hc->group));
@@ -391,8 +404,10 @@ static void consumer_seen(struct clients *c, struct peer *p, int32_t language, i
         notice_add(notices, g);
 }
 
-void clients_heartbeat(struct clients *c, struct conn *conn, int32_t language, int32_t version, const struct heartbeat *h,
-                       bool (*notify)(void *arg, struct tl_str group), void *arg, bool *sub_changed)
+void clients_heartbeat(struct clients *c, struct conn *conn, int32_t language, int32_t version,
+                       const struct heartbeat *h,
+                       bool (*notify)(void *arg, struct tl_str group), void *arg,
+                       bool *sub_changed)
 {
     struct notice *notices = NULL;
     bool *may_notify = h->nconsumers ? xcalloc(h->nconsumers, sizeof(bool)) : NULL;
@@ -405,7 +420,8 @@ void clients_heartbeat(struct clients *c, struct conn *conn, int32_t language, i
     struct peer *p = peer_get(c, conn);
     for (size_t i = 0; i < h->nconsumers; i++) {
         if (h->consumers[i].group[0])
-            consumer_seen(c, p, language, version, h, &h->consumers[i], may_notify[i], &notices, sub_changed);
+            consumer_seen(c, p, language, version, h, &h->consumers[i], may_notify[i], &notices,
+                          sub_changed);
     }
     for (size_t i = 0; i < h->nproducers; i++) {
         if (!h->producers[i][0])
@@ -426,7 +442,8 @@ static void leave(struct clients *c, struct member *m, const char *why, struct n
     struct group *g = m->group;
     bool consumer = is_consumer_group(c, g);
 
-    log_info("%s leaves group=%s client=%s reason=\"%s\"", consumer ? "consumer" : "producer", g->name, m->client_id, why);
+    log_info("%s leaves group=%s client=%s reason=\"%s\"", consumer ? "consumer" : "producer",
+             g->name, m->client_id, why);
     member_drop(m);
     if (!g->members)
         group_drop(consumer ? &c->consumers : &c->producers, g);
@@ -434,15 +451,16 @@ static void leave(struct clients *c, struct member *m, const char *why, struct n
         notice_add(notices, g);
 }
 
-void clients_unregister(struct clients *c, struct conn *conn, struct tl_str client_id, struct tl_str producer_group,
-                        struct tl_str consumer_group)
+void clients_unregister(struct clients *c, struct conn *conn, struct tl_str client_id,
+                        struct tl_str producer_group, struct tl_str consumer_group)
 {
     struct notice *notices = NULL;
 
     lock_take(&c->lock);
     struct peer *p = peer_find(c, conn);
     if (p) {
-        struct group *g[2] = {group_find(c->producers, producer_group), group_find(c->consumers, consumer_group)};
+        struct group *g[2] = {group_find(c->producers, producer_group),
+                              group_find(c->consumers, consumer_group)};
         for (int i = 0; i < 2; i++) {
             struct member *m = g[i] ? member_leaving(p, g[i], client_id) : NULL;
             if (m)
@@ -495,12 +513,12 @@ void clients_expire(struct clients *c, int64_t max_ms)
     for (struct peer *p = c->peers; p; p = p->hh.next) {
         bool silent = false;
         DL_FOREACH2(p->members, m, peer_next)
-            silent |= now - m->seen_ms > max_ms;
+        silent |= now - m->seen_ms > max_ms;
         if (silent) {
             struct closing *x = xzalloc(sizeof(*x));
             x->mail.run = closing_run;
             x->conn = conn_ref(p->conn);
-            x->mail.next = &list->mail;
+            x->mail.next = list ? &list->mail : NULL;
             list = x;
         }
     }
@@ -511,9 +529,10 @@ void clients_expire(struct clients *c, int64_t max_ms)
     }
 }
 
-/* ---- questions ------------------------------------------------------------------------------ */
+/* ---- questions -------------------------------------------------------------------------- */
 
-enum client_sub_status clients_subscription(struct clients *c, struct tl_str group, struct tl_str topic, struct client_sub **out,
+enum client_sub_status clients_subscription(struct clients *c, struct tl_str group,
+                                            struct tl_str topic, struct client_sub **out,
                                             bool *broadcasting)
 {
     enum client_sub_status status = CLIENT_SUB_NO_GROUP;
@@ -560,7 +579,7 @@ json_t *clients_consumer_ids(struct clients *c, struct tl_str group)
     struct group *g = group_find(c->consumers, group);
     if (g) {
         json_t *ids = json_array();
-        DL_FOREACH(g->members, m)
+        DL_FOREACH (g->members, m)
             json_array_append_new(ids, json_string(m->client_id));
         body = json_object();
         json_object_set_new(body, "consumerIdList", ids);
@@ -586,7 +605,7 @@ static json_t *connection_set(const struct group *g)
     json_t *set = json_array();
     struct member *m;
 
-    DL_FOREACH(g->members, m) {
+    DL_FOREACH (g->members, m) {
         json_t *o = member_json(m);
         json_set_str(o, "clientAddr", tl_str_of(conn_peer_text(m->peer->conn)));
         json_array_append_new(set, o);
@@ -606,7 +625,8 @@ json_t *clients_consumer_connection(struct clients *c, struct tl_str group)
             json_object_set_new(subs, t->sub->sub.topic, subscription_to_json(&t->sub->sub));
         body = json_object();
         json_object_set_new(body, "connectionSet", connection_set(g));
-        json_set_str(body, "consumeFromWhere", tl_str_of(consume_from_where_names[g->from_where]));
+        json_set_str(body, "consumeFromWhere",
+                     tl_str_of(consume_from_where_names[g->from_where]));
         json_set_str(body, "consumeType", tl_str_of(consume_type_names[g->type]));
         json_set_str(body, "messageModel", tl_str_of(message_model_names[g->model]));
         json_object_set_new(body, "subscriptionTable", subs);
@@ -638,7 +658,7 @@ json_t *clients_all_producers(struct clients *c)
     int64_t behind = clock_now_ms() - clock_mono_ms(); /* members keep monotonic time */
     for (struct group *g = c->producers; g; g = g->hh.next) {
         json_t *list = json_array();
-        DL_FOREACH(g->members, m) {
+        DL_FOREACH (g->members, m) {
             json_t *o = member_json(m);
             json_set_i64(o, "lastUpdateTimestamp", m->seen_ms + behind);
             json_set_str(o, "remoteIP", tl_str_of(conn_peer_text(m->peer->conn)));

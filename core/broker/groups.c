@@ -1,5 +1,5 @@
 /*
- * The same shape as topics.c: a name-sorted array of counted entries inside a snapshot.
+ * The same shape as topics.c.
  */
 #include "broker/groups.h"
 
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/config.h"
+#include "broker/nametable.h"
 #include "broker/savefile.h"
 #include "proto/names.h"
 
@@ -19,14 +20,8 @@
 #define LOG_MODULE "groups"
 
 struct entry {
-    _Atomic int32_t refs;
+    struct nametable_entry named;
     struct group_config config;
-};
-
-struct table {
-    struct snapshot snapshot;
-    size_t n;
-    struct entry *at[]; /* by name */
 };
 
 struct groups {
@@ -34,151 +29,97 @@ struct groups {
     struct lock lock;      /* changes: version, rest, publishing */
     struct lock save_lock; /* one saver at a time; taken before lock */
     struct data_version version;
-    json_t *forbidden;     /* group -> topic -> bits */
-    json_t *rest;          /* the file's other members */
+    json_t *forbidden; /* group -> topic -> bits */
+    json_t *rest;      /* the file's other members */
     char *path;
-    uint64_t changes;      /* made; under lock */
-    uint64_t saved;        /* how many of them the file has; under save_lock */
+    uint64_t changes; /* made; under lock */
+    uint64_t saved;   /* how many of them the file has; under save_lock */
     bool auto_create;
 };
 
-/* ---- snapshots ------------------------------------------------------------------------------ */
+/* ---- snapshots -------------------------------------------------------------------------- */
 
-static struct entry *entry_new(const struct group_config *config)
+static void entry_free(struct nametable_entry *e)
+{
+    struct entry *entry = (struct entry *)e;
+
+    group_config_release(&entry->config);
+    free(entry);
+}
+
+static struct nametable_entry *entry_new(const struct group_config *config)
 {
     struct entry *e = xzalloc(sizeof(*e));
 
-    atomic_init(&e->refs, 1);
     group_config_copy(&e->config, config);
-    return e;
+    nametable_entry_init(&e->named, tl_str_of(e->config.name), entry_free);
+    return &e->named;
 }
 
-static void entry_unref(struct entry *e)
+static const struct group_config *find(const struct nametable *t, struct tl_str name)
 {
-    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1) {
-        group_config_release(&e->config);
-        free(e);
-    }
+    const struct entry *e = (const struct entry *)nametable_find(t, name);
+    return e ? &e->config : NULL;
 }
 
-static void table_free(struct snapshot *s)
+static const struct group_config *config_at(const struct nametable *t, size_t i)
 {
-    struct table *t = (struct table *)s;
-
-    for (size_t i = 0; i < t->n; i++)
-        entry_unref(t->at[i]);
-    free(t);
-}
-
-static struct table *table_new(size_t n)
-{
-    struct table *t = xzalloc(sizeof(*t) + n * sizeof(t->at[0]));
-    t->n = n;
-    return t;
-}
-
-/* Where @name stands, or would; *found says which. */
-static size_t table_index(const struct table *t, struct tl_str name, bool *found)
-{
-    size_t lo = 0, hi = t->n;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int c = tl_str_cmp(tl_str_of(t->at[mid]->config.name), name);
-        if (c == 0) {
-            *found = true;
-            return mid;
-        }
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    *found = false;
-    return lo;
-}
-
-static struct entry *share(struct entry *e)
-{
-    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
-    return e;
-}
-
-/* A new table: @old with @e (taken) put at @i, in place of the one there when @replace; @e NULL removes. */
-static struct table *table_with(const struct table *old, size_t i, bool replace, struct entry *e)
-{
-    struct table *t = table_new(old->n + (e ? 1 : 0) - (replace ? 1 : 0));
-    size_t to = 0;
-
-    for (size_t from = 0; from < i; from++)
-        t->at[to++] = share(old->at[from]);
-    if (e)
-        t->at[to++] = e;
-    for (size_t from = i + (replace ? 1 : 0); from < old->n; from++)
-        t->at[to++] = share(old->at[from]);
-    return t;
+    return &((const struct entry *)t->at[i])->config;
 }
 
 /* With g->lock held, nobody else publishes. */
-static const struct table *newest(struct groups *g)
+static const struct nametable *newest(struct groups *g)
 {
-    return (const struct table *)g->slot.now;
+    return (const struct nametable *)g->slot.now;
 }
 
-/* With g->lock held: publish the newest table with @config; @keep leaves one that is there alone. */
-static bool put_locked(struct groups *g, const struct group_config *config, bool keep)
+static void changed(struct groups *g)
 {
-    bool found;
-    const struct table *now = newest(g);
-    size_t i = table_index(now, tl_str_of(config->name), &found);
-
-    if (found && keep)
-        return false;
-    struct table *next = table_with(now, i, found, entry_new(config));
     data_version_bump(&g->version, clock_now_ms());
     g->changes++;
+}
+
+/*
+ * With g->lock held: publish the newest table with @config; @keep leaves one that is there
+ * alone.
+ */
+static bool put_locked(struct groups *g, const struct group_config *config, bool keep)
+{
+    if (keep && find(newest(g), tl_str_of(config->name)))
+        return false;
+    struct nametable *next = nametable_with(newest(g), entry_new(config));
+    changed(g);
     snapshot_publish(&g->slot, &next->snapshot);
     return true;
 }
 
-/* ---- file ----------------------------------------------------------------------------------- */
+/* ---- file ------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
+static struct nametable *table_load(struct groups *g, const json_t *groups)
 {
-    const struct entry *const *x = a, *const *y = b;
-    return strcmp((*x)->config.name, (*y)->config.name);
-}
-
-static struct table *table_load(struct groups *g, const json_t *groups)
-{
-    struct table *table = table_new(json_object_size(groups));
+    struct nametable_entry **entries =
+        xcalloc(json_object_size(groups) + 1, sizeof(entries[0]));
     const char *name;
     json_t *o;
-    size_t n = 0, to = 0;
+    size_t n = 0;
 
     json_object_foreach((json_t *)(uintptr_t)groups, name, o)
     {
         struct group_config config;
         if (group_config_from_json(&config, o)) {
-            log_error("group in the file is left out file=%s group=%s reason=\"%s\"", g->path, name, tl_error_text());
+            log_error("group in the file is left out file=%s group=%s reason=\"%s\"", g->path,
+                      name, tl_error_text());
             continue;
         }
-        table->at[n++] = entry_new(&config);
+        entries[n++] = entry_new(&config);
         group_config_release(&config);
     }
-    qsort(table->at, n, sizeof(table->at[0]), by_name);
-    /* Two keys may name one group inside; the first stays. */
-    for (size_t i = 0; i < n; i++) {
-        if (to && strcmp(table->at[to - 1]->config.name, table->at[i]->config.name) == 0)
-            entry_unref(table->at[i]);
-        else
-            table->at[to++] = table->at[i];
-    }
-    table->n = to;
+    struct nametable *table = nametable_new(entries, n);
+    free(entries);
     return table;
 }
 
-static int load(struct groups *g, struct table **table)
+static int load(struct groups *g, struct nametable **table)
 {
     json_t *root;
     int rc = savefile_load(g->path, &root);
@@ -199,11 +140,12 @@ static int load(struct groups *g, struct table **table)
 /* What the file holds; owned.  With g->lock held. */
 static json_t *to_json(struct groups *g)
 {
-    const struct table *now = newest(g);
+    const struct nametable *now = newest(g);
     json_t *root = json_copy(g->rest), *groups = json_object();
 
     for (size_t i = 0; i < now->n; i++)
-        json_object_set_new(groups, now->at[i]->config.name, group_config_to_json(&now->at[i]->config));
+        json_object_set_new(groups, config_at(now, i)->name,
+                            group_config_to_json(config_at(now, i)));
     json_object_set_new(root, "dataVersion", data_version_to_json(&g->version));
     json_object_set_new(root, "forbiddenTable", json_deep_copy(g->forbidden));
     json_object_set_new(root, "subscriptionGroupTable", groups);
@@ -239,7 +181,7 @@ void groups_persist(struct groups *g)
     save(g);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------- */
 
 /* As SubscriptionGroupManager.init; a group that stands in the file keeps its settings. */
 static void built_ins(struct groups *g)
@@ -248,9 +190,10 @@ static void built_ins(struct groups *g)
         const char *name;
         bool broadcast; /* stated by RocketMQ; the default is true as well */
     } groups[] = {
-        {"TOOLS_CONSUMER", true},      {"FILTERSRV_CONSUMER", true},      {"SELF_TEST_C_GROUP", true},
-        {"CID_ONS-HTTP-PROXY", true},  {"CID_ONSAPI_PULL", true},         {"CID_ONSAPI_PERMISSION", true},
-        {"CID_ONSAPI_OWNER", true},    {"CID_RMQ_SYS_TRANS", true},
+        {"TOOLS_CONSUMER", true},    {"FILTERSRV_CONSUMER", true},
+        {"SELF_TEST_C_GROUP", true}, {"CID_ONS-HTTP-PROXY", true},
+        {"CID_ONSAPI_PULL", true},   {"CID_ONSAPI_PERMISSION", true},
+        {"CID_ONSAPI_OWNER", true},  {"CID_RMQ_SYS_TRANS", true},
     };
 
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
@@ -265,7 +208,7 @@ static void built_ins(struct groups *g)
 int groups_open(struct groups **out, const struct broker_conf *conf, const char *config_dir)
 {
     struct groups *g = xzalloc(sizeof(*g));
-    struct table *table;
+    struct nametable *table;
 
     g->path = xasprintf("%s/subscriptionGroup.json", config_dir);
     g->auto_create = conf->auto_create_subscription_group;
@@ -275,7 +218,7 @@ int groups_open(struct groups **out, const struct broker_conf *conf, const char 
         free(g);
         return rc;
     }
-    snapshot_slot_init(&g->slot, &table->snapshot, table_free);
+    snapshot_slot_init(&g->slot, &table->snapshot, nametable_free);
     lock_init(&g->save_lock, RANK_CONFIG);
     lock_init(&g->lock, RANK_GROUPS);
     if (conf->enable_create_sys_group)
@@ -296,7 +239,7 @@ void groups_close(struct groups *g)
     free(g);
 }
 
-/* ---- lookup --------------------------------------------------------------------------------- */
+/* ---- lookup ----------------------------------------------------------------------------- */
 
 /* Create an unknown group if that is allowed; saving follows.  True when it is there now. */
 static bool create(struct groups *g, struct tl_str name)
@@ -317,43 +260,38 @@ static bool create(struct groups *g, struct tl_str name)
     return true;
 }
 
-const struct group_config *groups_find(struct groups *g, struct snapshot_cache *cache, struct tl_str name)
+const struct group_config *groups_find(struct groups *g, struct snapshot_cache *cache,
+                                       struct tl_str name)
 {
-    for (int turn = 0;; turn++) {
-        const struct table *now = (const struct table *)snapshot_get(&g->slot, cache);
-        bool found;
-        size_t i = table_index(now, name, &found);
+    const struct group_config *config =
+        find((const struct nametable *)snapshot_get(&g->slot, cache), name);
 
-        if (found)
-            return &now->at[i]->config;
-        if (turn > 0 || !create(g, name))
-            return NULL;
-    }
+    if (config || !create(g, name))
+        return config;
+    return find((const struct nametable *)snapshot_get(&g->slot, cache), name);
 }
 
 bool groups_exists(struct groups *g, struct snapshot_cache *cache, struct tl_str name)
 {
-    bool found;
-
-    table_index((const struct table *)snapshot_get(&g->slot, cache), name, &found);
-    return found;
+    return find((const struct nametable *)snapshot_get(&g->slot, cache), name) != NULL;
 }
 
-bool groups_copy(struct groups *g, struct tl_str name, bool may_create, struct group_config *out)
+static bool copy_known(struct groups *g, struct tl_str name, struct group_config *out)
 {
-    for (int turn = 0;; turn++) {
-        struct table *now = (struct table *)snapshot_ref(&g->slot);
-        bool found;
-        size_t i = table_index(now, name, &found);
+    struct snapshot *now = snapshot_ref(&g->slot);
+    const struct group_config *config = find((const struct nametable *)now, name);
 
-        if (found)
-            group_config_copy(out, &now->at[i]->config);
-        snapshot_unref(&now->snapshot);
-        if (found)
-            return true;
-        if (turn > 0 || !may_create || !create(g, name))
-            return false;
-    }
+    if (config)
+        group_config_copy(out, config);
+    snapshot_unref(now);
+    return config != NULL;
+}
+
+bool groups_copy(struct groups *g, struct tl_str name, bool may_create,
+                 struct group_config *out)
+{
+    return copy_known(g, name, out) ||
+           (may_create && create(g, name) && copy_known(g, name, out));
 }
 
 void groups_version(struct groups *g, struct data_version *out)
@@ -363,12 +301,13 @@ void groups_version(struct groups *g, struct data_version *out)
     lock_drop(&g->lock);
 }
 
-void groups_each(struct groups *g, void (*cb)(void *arg, const struct group_config *c), void *arg)
+void groups_each(struct groups *g, void (*cb)(void *arg, const struct group_config *c),
+                 void *arg)
 {
-    struct table *now = (struct table *)snapshot_ref(&g->slot);
+    struct nametable *now = (struct nametable *)snapshot_ref(&g->slot);
 
     for (size_t i = 0; i < now->n; i++)
-        cb(arg, &now->at[i]->config);
+        cb(arg, config_at(now, i));
     snapshot_unref(&now->snapshot);
 }
 
@@ -380,37 +319,34 @@ json_t *groups_forbidden(struct groups *g)
     return copy;
 }
 
-/* ---- changes -------------------------------------------------------------------------------- */
+/* ---- changes ---------------------------------------------------------------------------- */
 
 int groups_update(struct groups *g, const struct group_config *config)
 {
     lock_take(&g->lock);
     put_locked(g, config, false);
     lock_drop(&g->lock);
-    log_info("group set group=%s consume_enable=%d retry_max_times=%d", config->name, config->consume_enable,
-             config->retry_max_times);
+    log_info("group set group=%s consume_enable=%d retry_max_times=%d", config->name,
+             config->consume_enable, config->retry_max_times);
     return save(g);
 }
 
 int groups_delete(struct groups *g, struct tl_str name)
 {
     char *key = xstrndup(name.data ? name.data : "", name.len);
-    bool found;
 
     lock_take(&g->lock);
-    size_t i = table_index(newest(g), name, &found);
+    bool found = find(newest(g), name) != NULL;
     bool forbidden = json_object_del(g->forbidden, key) == 0;
-    if (found || forbidden) {
-        data_version_bump(&g->version, clock_now_ms());
-        g->changes++;
-    }
+    if (found || forbidden)
+        changed(g);
     if (found) {
-        struct table *next = table_with(newest(g), i, true, NULL);
+        struct nametable *next = nametable_without(newest(g), name);
         snapshot_publish(&g->slot, &next->snapshot);
     }
     lock_drop(&g->lock);
     free(key);
-    if (!found)
+    if (!found && !forbidden)
         return 0;
     log_info("group deleted group=%.*s", TL_STR_ARG(name));
     return save(g);

@@ -21,7 +21,8 @@ static inline void handle_reply_json(struct request *rq, json_t *body)
 }
 
 /* Code 0 and the fields of a response header. */
-static inline void handle_reply_ext(struct request *rq, const struct header *header, const void *ext)
+static inline void handle_reply_ext(struct request *rq, const struct header *header,
+                                    const void *ext)
 {
     request_reply(rq, &(struct reply){.header = header, .ext = ext, .has_ext = true});
 }

@@ -63,14 +63,6 @@ int hold_count(const struct hold *h)
     return h->count;
 }
 
-static int64_t queue_end(const struct hold *h, struct consumequeue *q)
-{
-    int64_t min, max;
-    store_queue_bounds(h->io->broker->store, store_queue_topic(q), store_queue_id(q), &min,
-                       &max);
-    return max;
-}
-
 static void mark_woken(struct hold *h, struct hold_queue *hq)
 {
     if (hq->woken)
@@ -137,14 +129,14 @@ void hold_park(struct hold *h, struct held_pull *p, struct consumequeue *q, int6
 
     atomic_fetch_or_explicit(store_queue_waiters(q), UINT64_C(1) << h->io->index,
                              memory_order_seq_cst);
-    if (queue_end(h, q) > seen)
+    if (store_queue_end(q) > seen)
         mark_woken(h, hq);
 }
 
 /* Resume what @hq's end has passed; whoever stays keeps the bit set. */
 static void run_queue(struct hold *h, struct hold_queue *hq)
 {
-    int64_t end = queue_end(h, hq->q);
+    int64_t end = store_queue_end(hq->q);
     struct held_pull *p, *tmp, *ready = NULL;
 
     DL_FOREACH_SAFE (hq->pulls, p, tmp) {
@@ -161,7 +153,7 @@ static void run_queue(struct hold *h, struct hold_queue *hq)
         return; /* hq stays: the group's next pull is about to come back */
     atomic_fetch_or_explicit(store_queue_waiters(hq->q), UINT64_C(1) << h->io->index,
                              memory_order_seq_cst);
-    if (queue_end(h, hq->q) > end)
+    if (store_queue_end(hq->q) > end)
         mark_woken(h, hq);
 }
 

@@ -45,10 +45,11 @@ void mqtable_add(struct mqtable *t, struct tl_str topic, int32_t queue_id, const
         t->cap = t->cap ? t->cap * 2 : 16;
         t->entries = xrealloc(t->entries, t->cap * sizeof(t->entries[0]));
     }
-    t->entries[t->n++] = (struct mqtable_entry){.topic = xstrndup(topic.data, topic.len),
-                                                .queue_id = queue_id,
-                                                .hash = java_hash(topic, t->broker_name, queue_id),
-                                                .value = xstrdup(value)};
+    t->entries[t->n++] =
+        (struct mqtable_entry){.topic = xstrndup(topic.data, topic.len),
+                               .queue_id = queue_id,
+                               .hash = java_hash(topic, t->broker_name, queue_id),
+                               .value = xstrdup(value)};
 }
 
 /* Buckets of a map that took @n entries one by one: 16, doubled at three quarters. */

@@ -3,8 +3,8 @@
  *
  *   {{"brokerName":"b","queueId":0,"topic":"T"}:VALUE,...}
  *
- * Java fills a ConcurrentHashMap and fastjson walks it by bucket; the same order here keeps answers
- * byte for byte comparable.  Own thread.
+ * Java fills a ConcurrentHashMap and fastjson walks it by bucket; the same order here keeps
+ * answers byte for byte comparable.  Own thread.
  */
 #ifndef BROKER_MQTABLE_H
 #define BROKER_MQTABLE_H

@@ -1,12 +1,12 @@
 /*
- * Each stripe maps the file's own key, "topic@group", to the queues' offsets, sorted by queue id.
- * A commit counts in the stripe's change number; saving compares the sum with the last save.
+ * Each stripe maps the file's own key, "topic@group", to the queues' offsets, sorted by
+ * queue id. A commit counts in the stripe's change number; saving compares the sum with the
+ * last save.
  */
 #include "broker/offsets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/map.h"
 #include "broker/savefile.h"
 
 #undef LOG_MODULE
@@ -56,7 +57,7 @@ struct offsets {
     char *path;
 };
 
-/* ---- items ---------------------------------------------------------------------------------- */
+/* ---- items ------------------------------------------------------------------------------ */
 
 /* "topic@group" into @buf; 0 when it is too long to be anybody's. */
 static size_t key_of(struct tl_str topic, struct tl_str group, char buf[KEY_MAX])
@@ -137,7 +138,8 @@ static struct queue_offset *queue_get(struct item *it, int32_t queue_id)
     if (found)
         return &it->queues[i];
     if (it->n == QUEUES_MAX) {
-        log_warn_every(10000, "offset not taken, too many queues key=%s queues=%d", it->key, QUEUES_MAX);
+        log_warn_every(10000, "offset not taken, too many queues key=%s queues=%d", it->key,
+                       QUEUES_MAX);
         return NULL;
     }
     if (it->n == it->cap) {
@@ -150,7 +152,7 @@ static struct queue_offset *queue_get(struct item *it, int32_t queue_id)
     return &it->queues[i];
 }
 
-/* ---- file ----------------------------------------------------------------------------------- */
+/* ---- file ------------------------------------------------------------------------------- */
 
 static void load_item(struct offsets *o, const char *key, const json_t *queues)
 {
@@ -166,7 +168,8 @@ static void load_item(struct offsets *o, const char *key, const json_t *queues)
     json_object_foreach((json_t *)(uintptr_t)queues, id, v)
     {
         int32_t queue_id;
-        struct queue_offset *q = tl_str_i32(tl_str_of(id), &queue_id) ? queue_get(it, queue_id) : NULL;
+        struct queue_offset *q =
+            tl_str_i32(tl_str_of(id), &queue_id) ? queue_get(it, queue_id) : NULL;
         if (q)
             q->offset = json_as_i64(v, -1);
         else
@@ -192,8 +195,7 @@ int offsets_open(struct offsets **out, const char *config_dir)
         lock_init(&o->stripe[i].lock, RANK_OFFSETS);
     data_version_from_json(&o->version, json_get_object(root, "dataVersion"));
     json_t *table = json_object_get(root, "offsetTable");
-    json_object_foreach(table, key, queues)
-        load_item(o, key, queues);
+    json_object_foreach(table, key, queues) load_item(o, key, queues);
     json_object_del(root, "dataVersion");
     json_object_del(root, "offsetTable");
     json_object_del(root, "groupTopicMap"); /* Java derives it from the table and ignores it */
@@ -207,7 +209,7 @@ void offsets_close(struct offsets *o)
     offsets_persist(o);
     for (int i = 0; i < STRIPES; i++) {
         struct item *it, *next;
-        HASH_ITER(hh, o->stripe[i].items, it, next)
+        HASH_ITER (hh, o->stripe[i].items, it, next)
             item_drop(&o->stripe[i], it);
         lock_release(&o->stripe[i].lock);
     }
@@ -278,7 +280,8 @@ void offsets_persist(struct offsets *o)
         json_object_set_new(root, "offsetTable", offsets_table(o, &changes));
         json_object_set_new(root, "dataVersion", data_version_to_json(&next));
         if (savefile_store(o->path, root)) {
-            log_error("consumer offsets are not saved, trying again reason=\"%s\"", tl_error_text());
+            log_error("consumer offsets are not saved, trying again reason=\"%s\"",
+                      tl_error_text());
         } else {
             o->saved = changes;
             o->version = next;
@@ -295,9 +298,10 @@ void offsets_version(struct offsets *o, struct data_version *out)
     lock_drop(&o->save_lock);
 }
 
-/* ---- use ------------------------------------------------------------------------------------ */
+/* ---- use -------------------------------------------------------------------------------- */
 
-static bool lookup(struct offsets *o, struct tl_str group, struct tl_str topic, int32_t queue_id, struct queue_offset *out)
+static bool lookup(struct offsets *o, struct tl_str group, struct tl_str topic,
+                   int32_t queue_id, struct queue_offset *out)
 {
     char key[KEY_MAX];
     size_t len = key_of(topic, group, key);
@@ -317,7 +321,8 @@ static bool lookup(struct offsets *o, struct tl_str group, struct tl_str topic, 
     return found;
 }
 
-int64_t offsets_query(struct offsets *o, struct tl_str group, struct tl_str topic, int32_t queue_id)
+int64_t offsets_query(struct offsets *o, struct tl_str group, struct tl_str topic,
+                      int32_t queue_id)
 {
     struct queue_offset q;
 
@@ -326,14 +331,16 @@ int64_t offsets_query(struct offsets *o, struct tl_str group, struct tl_str topi
     return q.offset;
 }
 
-int64_t offsets_query_pulled(struct offsets *o, struct tl_str group, struct tl_str topic, int32_t queue_id)
+int64_t offsets_query_pulled(struct offsets *o, struct tl_str group, struct tl_str topic,
+                             int32_t queue_id)
 {
     struct queue_offset q;
 
     return lookup(o, group, topic, queue_id, &q) ? q.pulled : -1;
 }
 
-void offsets_commit(struct offsets *o, struct tl_str group, struct tl_str topic, int32_t queue_id, int64_t offset)
+void offsets_commit(struct offsets *o, struct tl_str group, struct tl_str topic,
+                    int32_t queue_id, int64_t offset)
 {
     char key[KEY_MAX];
     size_t len = key_of(topic, group, key);
@@ -352,11 +359,14 @@ void offsets_commit(struct offsets *o, struct tl_str group, struct tl_str topic,
     }
     lock_drop(&s->lock);
     if (former != NONE && offset < former)
-        log_warn_every(1000, "offset goes back group=%.*s topic=%.*s queue=%d from=%lld to=%lld", TL_STR_ARG(group),
-                       TL_STR_ARG(topic), queue_id, (long long)former, (long long)offset);
+        log_warn_every(1000,
+                       "offset goes back group=%.*s topic=%.*s queue=%d from=%lld to=%lld",
+                       TL_STR_ARG(group), TL_STR_ARG(topic), queue_id, (long long)former,
+                       (long long)offset);
 }
 
-void offsets_pulled(struct offsets *o, struct tl_str group, struct tl_str topic, int32_t queue_id, int64_t offset)
+void offsets_pulled(struct offsets *o, struct tl_str group, struct tl_str topic,
+                    int32_t queue_id, int64_t offset)
 {
     char key[KEY_MAX];
     size_t len = key_of(topic, group, key);
@@ -377,9 +387,10 @@ static void drop(struct offsets *o, struct tl_str name, bool is_topic)
         struct stripe *s = &o->stripe[i];
         struct item *it, *next;
         lock_take(&s->lock);
-        HASH_ITER(hh, s->items, it, next) {
+        HASH_ITER (hh, s->items, it, next) {
             struct tl_str part = is_topic ? tl_str_n(it->key, it->topic_len)
-                                          : tl_str_n(it->key + it->topic_len + 1, it->key_len - it->topic_len - 1);
+                                          : tl_str_n(it->key + it->topic_len + 1,
+                                                     it->key_len - it->topic_len - 1);
             if (tl_str_eq(part, name)) {
                 item_drop(s, it);
                 s->changes++;
@@ -399,7 +410,9 @@ void offsets_drop_group(struct offsets *o, struct tl_str group)
     drop(o, group, false);
 }
 
-void offsets_each(struct offsets *o, void (*cb)(void *arg, struct tl_str topic, struct tl_str group, int32_t queue_id, int64_t offset),
+void offsets_each(struct offsets *o,
+                  void (*cb)(void *arg, struct tl_str topic, struct tl_str group,
+                             int32_t queue_id, int64_t offset),
                   void *arg)
 {
     for (int i = 0; i < STRIPES; i++) {
@@ -407,7 +420,8 @@ void offsets_each(struct offsets *o, void (*cb)(void *arg, struct tl_str topic, 
         lock_take(&s->lock);
         for (struct item *it = s->items; it; it = it->hh.next) {
             struct tl_str topic = tl_str_n(it->key, it->topic_len);
-            struct tl_str group = tl_str_n(it->key + it->topic_len + 1, it->key_len - it->topic_len - 1);
+            struct tl_str group =
+                tl_str_n(it->key + it->topic_len + 1, it->key_len - it->topic_len - 1);
             for (uint32_t k = 0; k < it->n; k++) {
                 if (it->queues[k].offset != NONE)
                     cb(arg, topic, group, it->queues[k].queue_id, it->queues[k].offset);

@@ -1,5 +1,6 @@
 /*
- * The broker about itself: settings and run-time figures (AdminBrokerProcessor, StoreStatsService)
+ * The broker about itself: settings and run-time figures (AdminBrokerProcessor,
+ * StoreStatsService)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,15 +30,18 @@ void on_broker_config(void *ctx, struct request *rq)
     json_decref(o);
     conf_print(&broker_conf_table, b->conf, 0, &body);
     struct version_response ext = {.version = strbuf_str(&text)};
-    request_reply(rq, &(struct reply){
-                          .header = &version_response_header, .ext = &ext, .has_ext = true, .body = strbuf_str(&body)});
+    request_reply(rq, &(struct reply){.header = &version_response_header,
+                                      .ext = &ext,
+                                      .has_ext = true,
+                                      .body = strbuf_str(&body)});
     strbuf_release(&text);
     strbuf_release(&body);
 }
 
-/* ---- run-time figures ----------------------------------------------------------------------- */
+/* ---- run-time figures ------------------------------------------------------------------- */
 
-static void set(json_t *table, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void set(json_t *table, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static void set(json_t *table, const char *key, const char *fmt, ...)
 {
@@ -78,8 +82,9 @@ static void set_identity(struct broker *b, json_t *table)
     set(table, "brokerVersionDesc", "%s", version_name(VERSION_OURS, name));
     set(table, "brokerVersion", "%d", VERSION_OURS);
     set(table, "bootTimestamp", "%lld", (long long)b->boot_ms);
-    set(table, "runtime", "[ %lld days, %lld hours, %lld minutes, %lld seconds ]", (long long)(s / 86400),
-        (long long)(s / 3600 % 24), (long long)(s / 60 % 60), (long long)(s % 60));
+    set(table, "runtime", "[ %lld days, %lld hours, %lld minutes, %lld seconds ]",
+        (long long)(s / 86400), (long long)(s / 3600 % 24), (long long)(s / 60 % 60),
+        (long long)(s % 60));
     set(table, "startAcceptSendRequestTimeStamp", "0");
 }
 
@@ -106,8 +111,10 @@ static void set_queues(struct broker *b, json_t *table)
         set(table, key, "0");
     }
     set(table, "EndTransactionQueueSize", "0");
-    set(table, "EndTransactionThreadPoolQueueCapacity", "%d", c->end_transaction_pool_queue_capacity);
-    set(table, "remainTransientStoreBufferNumbs", "%d", INT32_MAX); /* no pool, as Java says it */
+    set(table, "EndTransactionThreadPoolQueueCapacity", "%d",
+        c->end_transaction_pool_queue_capacity);
+    set(table, "remainTransientStoreBufferNumbs", "%d",
+        INT32_MAX); /* no pool, as Java says it */
     set(table, "dispatchMaxBuffer", "0");
     set(table, "timerReadBehind", "0");
     set(table, "timerOffsetBehind", "0");
@@ -117,14 +124,14 @@ static void set_queues(struct broker *b, json_t *table)
 }
 
 static const char *const class_names[STORE_LATENCY_CLASSES] = {
-    "<=0ms",     "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s",
-    "1~2s", "2~3s", "3~4s",   "4~5s",    "5~10s",    "10s~"};
+    "<=0ms", "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s",
+    "1~2s",  "2~3s",   "3~4s",    "4~5s",     "5~10s",     "10s~"};
 
 /* The time below which @share of the appends were done, ms: the upper end of its class. */
 static double latency_ms(const struct store_state *s, double share)
 {
-    static const double upper_ms[STORE_LATENCY_CLASSES] = {1,    10,   50,   100,  200,  500, 1000,
-                                                           2000, 3000, 4000, 5000, 10000, 0};
+    static const double upper_ms[STORE_LATENCY_CLASSES] = {
+        1, 10, 50, 100, 200, 500, 1000, 2000, 3000, 4000, 5000, 10000, 0};
     uint64_t total = 0, below = 0;
 
     for (int i = 0; i < STORE_LATENCY_CLASSES; i++)
@@ -132,7 +139,9 @@ static double latency_ms(const struct store_state *s, double share)
     for (int i = 0; i < STORE_LATENCY_CLASSES; i++) {
         below += s->put_class[i];
         if (total && (double)below >= share * (double)total)
-            return upper_ms[i] > 0 && upper_ms[i] * 1000 < (double)s->put_max_us ? upper_ms[i] : (double)s->put_max_us / 1000;
+            return upper_ms[i] > 0 && upper_ms[i] * 1000 < (double)s->put_max_us
+                       ? upper_ms[i]
+                       : (double)s->put_max_us / 1000;
     }
     return 0;
 }
@@ -142,14 +151,17 @@ static void set_puts(const struct store_state *s, json_t *table)
     struct strbuf classes = {0};
 
     for (int i = 0; i < STORE_LATENCY_CLASSES; i++)
-        strbuf_printf(&classes, "[%s]:%llu ", class_names[i], (unsigned long long)s->put_class[i]);
+        strbuf_printf(&classes, "[%s]:%llu ", class_names[i],
+                      (unsigned long long)s->put_class[i]);
     json_set_str(table, "putMessageDistributeTime", strbuf_str(&classes));
     strbuf_release(&classes);
     /* At least 1, so that readers can divide by it. */
-    set(table, "putMessageTimesTotal", "%llu", (unsigned long long)(s->put_messages ? s->put_messages : 1));
+    set(table, "putMessageTimesTotal", "%llu",
+        (unsigned long long)(s->put_messages ? s->put_messages : 1));
     set(table, "putMessageFailedTimes", "%llu", (unsigned long long)s->put_failures);
     set(table, "putMessageSizeTotal", "%llu", (unsigned long long)s->put_bytes);
-    set(table, "putMessageAverageSize", "%.1f", s->put_messages ? (double)s->put_bytes / (double)s->put_messages : 0.0);
+    set(table, "putMessageAverageSize", "%.1f",
+        s->put_messages ? (double)s->put_bytes / (double)s->put_messages : 0.0);
     set(table, "putMessageEntireTimeMax", "%llu", (unsigned long long)(s->put_max_us / 1000));
     set(table, "getMessageEntireTimeMax", "0");
     set(table, "putLatency99", "%.2f", latency_ms(s, 0.99));
@@ -171,9 +183,10 @@ static void set_disk(struct broker *b, json_t *table)
     set(table, "commitLogDiskRatio", "%.16g", ratio);
     set(table, key, "%.16g", ratio);
     free(key);
-    set(table, "consumeQueueDiskRatio", "%.16g", (double)(root.total_bytes - root.free_bytes) / (double)root.total_bytes);
-    set(table, "commitLogDirCapacity", "Total : %s, Free : %s.", bytes_text(log.total_bytes, total),
-        bytes_text(log.free_bytes, free_text));
+    set(table, "consumeQueueDiskRatio", "%.16g",
+        (double)(root.total_bytes - root.free_bytes) / (double)root.total_bytes);
+    set(table, "commitLogDirCapacity", "Total : %s, Free : %s.",
+        bytes_text(log.total_bytes, total), bytes_text(log.free_bytes, free_text));
 }
 
 static void set_log(const struct store_state *s, json_t *table)

@@ -39,30 +39,37 @@ static bool may_notify(void *arg, struct tl_str group)
 static bool has_ordered_topic(struct broker_io *io, const struct heartbeat_consumer *hc)
 {
     for (size_t i = 0; i < hc->nsubs; i++) {
-        const struct topic_config *topic = topics_find(io->broker->topics, &io->topics, tl_str_of(hc->subs[i].topic));
+        const struct topic_config *topic =
+            topics_find(io->broker->topics, &io->topics, tl_str_of(hc->subs[i].topic));
         if (topic && topic->order)
             return true;
     }
     return false;
 }
 
-static void ensure_retry_topic(struct broker_io *io, const struct heartbeat_consumer *hc, const struct group_config *group)
+static void ensure_retry_topic(struct broker_io *io, const struct heartbeat_consumer *hc,
+                               const struct group_config *group)
 {
     char *name = xasprintf("%s%s", NAME_RETRY_PREFIX, hc->group);
 
-    topics_ensure(io->broker->topics, tl_str_of(name), group->retry_queue_nums, PERM_READ | PERM_WRITE,
-                  has_ordered_topic(io, hc), hc->unit_mode ? SYS_FLAG_UNIT_SUB : 0);
+    topics_ensure(io->broker->topics, tl_str_of(name), group->retry_queue_nums,
+                  PERM_READ | PERM_WRITE, has_ordered_topic(io, hc),
+                  hc->unit_mode ? SYS_FLAG_UNIT_SUB : 0);
     free(name);
 }
 
-/* Is this group's part of the heartbeat to be taken?  Unknown groups are passed over silently, as in Java. */
+/*
+ * Is this group's part of the heartbeat to be taken?  Unknown groups are passed over
+ * silently, as in Java.
+ */
 static bool take_consumer(struct broker_io *io, const struct heartbeat_consumer *hc)
 {
     struct broker *b = io->broker;
 
     if (b->conf->reject_pull_consumer_enable && hc->type == CONSUME_ACTIVELY)
         return false;
-    const struct group_config *group = groups_find(b->groups, &io->groups, tl_str_of(hc->group));
+    const struct group_config *group =
+        groups_find(b->groups, &io->groups, tl_str_of(hc->group));
     if (!group)
         return false;
     ensure_retry_topic(io, hc, group);
@@ -94,13 +101,15 @@ void on_heartbeat(void *ctx, struct request *rq)
     h.nconsumers = n;
     if (!b->conf->enable_register_producer)
         h.nproducers = 0;
-    clients_heartbeat(b->clients, rq->conn, rq->cmd.language, rq->cmd.version, &h, may_notify, io, &sub_changed);
+    clients_heartbeat(b->clients, rq->conn, rq->cmd.language, rq->cmd.version, &h, may_notify,
+                      io, &sub_changed);
     h.nconsumers = all_consumers;
     h.nproducers = all_producers;
     heartbeat_release(&h);
 
     struct heartbeat_response ext = {.is_support_heart_beat_v2 = TL_STR("true"),
-                                     .is_sub_change = sub_changed ? TL_STR("true") : TL_STR("false")};
+                                     .is_sub_change =
+                                         sub_changed ? TL_STR("true") : TL_STR("false")};
     handle_reply_ext(rq, &heartbeat_response_header, &ext);
 }
 
@@ -109,7 +118,8 @@ void on_unregister_client(void *ctx, struct request *rq)
     struct broker *b = ctx;
     const struct unregister_client_request *h = request_header(rq);
 
-    clients_unregister(b->clients, rq->conn, h->client_id, h->producer_group, h->consumer_group);
+    clients_unregister(b->clients, rq->conn, h->client_id, h->producer_group,
+                       h->consumer_group);
     request_ok(rq);
 }
 
@@ -122,7 +132,8 @@ void on_consumer_list(void *ctx, struct request *rq)
     if (body)
         handle_reply_json(rq, body);
     else
-        request_fail(rq, RS_SYSTEM_ERROR, "no consumer for this group, %.*s", TL_STR_ARG(h->consumer_group));
+        request_fail(rq, RS_SYSTEM_ERROR, "no consumer for this group, %.*s",
+                     TL_STR_ARG(h->consumer_group));
 }
 
 /* Sent by Java consumers at start for each subscription that is not by tag. */
@@ -135,10 +146,13 @@ void on_check_client_config(void *ctx, struct request *rq)
         request_fail_error(rq, TL_EFORMAT);
         return;
     }
-    struct tl_str type = json_get_str(json_get_object(body, "subscriptionData"), "expressionType");
+    struct tl_str type =
+        json_get_str(json_get_object(body, "subscriptionData"), "expressionType");
     if (!type.len || tl_str_is(type, "TAG"))
         request_ok(rq);
     else
-        request_fail(rq, RS_SYSTEM_ERROR, "The broker does not support consumer to filter message by %.*s", TL_STR_ARG(type));
+        request_fail(rq, RS_SYSTEM_ERROR,
+                     "The broker does not support consumer to filter message by %.*s",
+                     TL_STR_ARG(type));
     json_decref(body);
 }

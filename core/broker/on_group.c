@@ -23,7 +23,7 @@
 #undef LOG_MODULE
 #define LOG_MODULE "on_group"
 
-/* ---- settings ------------------------------------------------------------------------------- */
+/* ---- settings --------------------------------------------------------------------------- */
 
 /*
  * Attributes of an update are changes: "+k" sets, "-k" removes, the others the group has stay
@@ -47,7 +47,8 @@ static int apply_attributes(struct broker *b, struct group_config *config)
             json_object_del(outcome, key + 1);
         } else {
             json_decref(outcome);
-            return tl_fail(TL_EFORMAT, "attribute %s of group %s: expected + or - in front", key, config->name);
+            return tl_fail(TL_EFORMAT, "attribute %s of group %s: expected + or - in front",
+                           key, config->name);
         }
     }
     json_decref(config->attributes);
@@ -149,7 +150,7 @@ void on_group_config(void *ctx, struct request *rq)
     group_config_release(&config);
 }
 
-/* ---- progress ------------------------------------------------------------------------------- */
+/* ---- progress --------------------------------------------------------------------------- */
 
 struct stats {
     struct broker *b;
@@ -159,7 +160,8 @@ struct stats {
     json_t *topics; /* a set: object of true */
 };
 
-static void collect_topic(void *arg, struct tl_str topic, struct tl_str group, int32_t queue_id, int64_t offset)
+static void collect_topic(void *arg, struct tl_str topic, struct tl_str group, int32_t queue_id,
+                          int64_t offset)
 {
     struct stats *s = arg;
 
@@ -197,9 +199,11 @@ static void add_queue(struct stats *s, struct tl_str topic, int32_t id)
         consumed = 0;
     if (consumed > 0)
         time = read_store_time(b->store, topic, id, consumed - 1);
-    mqtable_add(&s->table, topic, id,
-                "{\"brokerOffset\":%lld,\"consumerOffset\":%lld,\"lastTimestamp\":%lld,\"pullOffset\":%lld}", (long long)max,
-                (long long)consumed, (long long)(time < 0 ? 0 : time), (long long)(pulled > consumed ? pulled : consumed));
+    mqtable_add(
+        &s->table, topic, id,
+        "{\"brokerOffset\":%lld,\"consumerOffset\":%lld,\"lastTimestamp\":%lld,\"pullOffset\":%lld}",
+        (long long)max, (long long)consumed, (long long)(time < 0 ? 0 : time),
+        (long long)(pulled > consumed ? pulled : consumed));
 }
 
 static void add_topic(struct stats *s, struct tl_str topic, bool named)
@@ -236,8 +240,7 @@ static void add_topics(struct stats *s, const struct consume_stats_request *h)
     }
     s->topics = json_object();
     offsets_each(s->b->offsets, collect_topic, s);
-    json_object_foreach(s->topics, name, value)
-        add_topic(s, tl_str_of(name), false);
+    json_object_foreach(s->topics, name, value) add_topic(s, tl_str_of(name), false);
     json_decref(s->topics);
 }
 
@@ -260,7 +263,7 @@ void on_consume_stats(void *ctx, struct request *rq)
     strbuf_release(&text);
 }
 
-/* ---- connections ---------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------ */
 
 void on_consumer_connection(void *ctx, struct request *rq)
 {
@@ -271,7 +274,8 @@ void on_consumer_connection(void *ctx, struct request *rq)
     if (body)
         handle_reply_json(rq, body);
     else
-        request_fail(rq, RS_CONSUMER_NOT_ONLINE, "the consumer group[%.*s] not online", TL_STR_ARG(h->consumer_group));
+        request_fail(rq, RS_CONSUMER_NOT_ONLINE, "the consumer group[%.*s] not online",
+                     TL_STR_ARG(h->consumer_group));
 }
 
 void on_producer_connection(void *ctx, struct request *rq)
@@ -283,7 +287,8 @@ void on_producer_connection(void *ctx, struct request *rq)
     if (body)
         handle_reply_json(rq, body);
     else
-        request_fail(rq, RS_SYSTEM_ERROR, "the producer group[%.*s] not exist", TL_STR_ARG(h->producer_group));
+        request_fail(rq, RS_SYSTEM_ERROR, "the producer group[%.*s] not exist",
+                     TL_STR_ARG(h->producer_group));
 }
 
 void on_all_producers(void *ctx, struct request *rq)

@@ -25,8 +25,8 @@ void on_lock_batch(void *ctx, struct request *rq)
     strbuf_addz(&text, "{\"lockOKMQSet\":[");
     for (size_t i = 0; i < body.nqueues; i++) {
         const struct lock_queue *q = &body.queues[i];
-        if (!qlock_take(clients_qlock(b->clients), tl_str_of(body.group), tl_str_of(q->topic), tl_str_of(q->broker_name),
-                        q->queue_id, tl_str_of(body.client_id), now))
+        if (!qlock_take(clients_qlock(b->clients), tl_str_of(body.group), tl_str_of(q->topic),
+                        tl_str_of(q->broker_name), q->queue_id, tl_str_of(body.client_id), now))
             continue;
         if (!first)
             strbuf_addc(&text, ',');
@@ -51,8 +51,8 @@ void on_unlock_batch(void *ctx, struct request *rq)
     }
     for (size_t i = 0; i < body.nqueues; i++) {
         const struct lock_queue *q = &body.queues[i];
-        qlock_drop(clients_qlock(b->clients), tl_str_of(body.group), tl_str_of(q->topic), tl_str_of(q->broker_name), q->queue_id,
-                   tl_str_of(body.client_id));
+        qlock_drop(clients_qlock(b->clients), tl_str_of(body.group), tl_str_of(q->topic),
+                   tl_str_of(q->broker_name), q->queue_id, tl_str_of(body.client_id));
     }
     lock_body_release(&body);
     request_ok(rq);

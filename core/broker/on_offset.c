@@ -1,5 +1,6 @@
 /*
- * Offsets of queues and of consumers, messages by position (ConsumerManageProcessor, AdminBrokerProcessor)
+ * Offsets of queues and of consumers, messages by position (ConsumerManageProcessor,
+ * AdminBrokerProcessor)
  */
 #include "base/err.h"
 #include "broker/broker.h"
@@ -20,8 +21,8 @@ static void reply_offset(struct request *rq, int64_t offset)
 }
 
 /*
- * A queue whose first message is still there and recent: a group that comes new starts at 0, so that
- * it gets what was sent shortly before it started.
+ * A queue whose first message is still there and recent: a group that comes new starts at
+ * 0, so that it gets what was sent shortly before it started.
  */
 static bool young(struct broker *b, struct tl_str topic, int32_t queue_id)
 {
@@ -43,11 +44,13 @@ void on_query_offset(void *ctx, struct request *rq)
     if (offset >= 0)
         reply_offset(rq, offset);
     else if (!h->set_zero_if_not_found)
-        request_fail(rq, RS_QUERY_NOT_FOUND, "Not found, do not set to zero, maybe this group boot first");
+        request_fail(rq, RS_QUERY_NOT_FOUND,
+                     "Not found, do not set to zero, maybe this group boot first");
     else if (young(b, h->topic, h->queue_id))
         reply_offset(rq, 0);
     else
-        request_fail(rq, RS_QUERY_NOT_FOUND, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first");
+        request_fail(rq, RS_QUERY_NOT_FOUND,
+                     "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first");
 }
 
 void on_update_offset(void *ctx, struct request *rq)
@@ -57,13 +60,16 @@ void on_update_offset(void *ctx, struct request *rq)
     const struct update_offset_request *h = request_header(rq);
 
     if (!groups_exists(b->groups, &io->groups, h->consumer_group)) {
-        request_fail(rq, RS_SUBSCRIPTION_GROUP_NOT_EXIST, "Group %.*s not exist!", TL_STR_ARG(h->consumer_group));
+        request_fail(rq, RS_SUBSCRIPTION_GROUP_NOT_EXIST, "Group %.*s not exist!",
+                     TL_STR_ARG(h->consumer_group));
     } else if (!topics_find(b->topics, &io->topics, h->topic)) {
         request_fail(rq, RS_TOPIC_NOT_EXIST, "Topic %.*s not exist!", TL_STR_ARG(h->topic));
     } else if (!(h->present & UPDATE_HAS_QUEUE)) {
-        request_fail(rq, RS_INVALID_PARAMETER, "QueueId is null, topic is %.*s", TL_STR_ARG(h->topic));
+        request_fail(rq, RS_INVALID_PARAMETER, "QueueId is null, topic is %.*s",
+                     TL_STR_ARG(h->topic));
     } else if (!(h->present & UPDATE_HAS_OFFSET)) {
-        request_fail(rq, RS_INVALID_PARAMETER, "Offset is null, topic is %.*s", TL_STR_ARG(h->topic));
+        request_fail(rq, RS_INVALID_PARAMETER, "Offset is null, topic is %.*s",
+                     TL_STR_ARG(h->topic));
     } else {
         offsets_commit(b->offsets, h->consumer_group, h->topic, h->queue_id, h->commit_offset);
         request_ok(rq);
@@ -99,7 +105,10 @@ void on_min_offset(void *ctx, struct request *rq)
     store_queue_bounds(b->store, h->topic, h->queue_id, &min, &max);
     ext.offset = min;
     /* The Java broker gives this answer an empty remark. */
-    request_reply(rq, &(struct reply){.remark = TL_STR(""), .header = &offset_response_header, .ext = &ext, .has_ext = true});
+    request_reply(rq, &(struct reply){.remark = TL_STR(""),
+                                      .header = &offset_response_header,
+                                      .ext = &ext,
+                                      .has_ext = true});
 }
 
 void on_earliest_time(void *ctx, struct request *rq)
@@ -122,10 +131,14 @@ void on_view_message(void *ctx, struct request *rq)
     struct read_slice record;
 
     if (read_at(b->store, h->offset, &record)) {
-        request_fail(rq, RS_SYSTEM_ERROR, "can not find message by the offset, %lld", (long long)h->offset);
+        request_fail(rq, RS_SYSTEM_ERROR, "can not find message by the offset, %lld",
+                     (long long)h->offset);
         return;
     }
-    struct body_slice body = {.data = record.data, .len = record.len, .release = read_release_slice, .arg = record.pin};
+    struct body_slice body = {.data = record.data,
+                              .len = record.len,
+                              .release = read_release_slice,
+                              .arg = record.pin};
     request_reply(rq, &(struct reply){.slices = &body, .nslices = 1});
 }
 

@@ -27,10 +27,7 @@
 
 enum { QUEUES_MAX = 65536, PERM_MAX = 15, REGISTER_WAIT_MS = 1000 };
 
-/* The Java broker never sets the remark of a created topic; clients see this one. */
-static const struct tl_str CREATED_REMARK = {"not set any response code", 25};
-
-/* ---- create --------------------------------------------------------------------------------- */
+/* ---- create ----------------------------------------------------------------------------- */
 
 /* 0, or TL_EINVAL with the text: what can be said without looking at the table. */
 static int check_settings(struct broker *b, const struct topic_config *config)
@@ -39,12 +36,15 @@ static int check_settings(struct broker *b, const struct topic_config *config)
 
     if (rc)
         return rc;
-    if (b->conf->validate_system_topic_when_update_topic && topics_is_system(b->topics, tl_str_of(config->name)))
+    if (b->conf->validate_system_topic_when_update_topic &&
+        topics_is_system(b->topics, tl_str_of(config->name)))
         return tl_fail(TL_EINVAL, "The topic[%s] is conflict with system topic.", config->name);
     if (config->read_queue_nums < 0 || config->read_queue_nums > QUEUES_MAX)
-        return tl_fail(TL_EINVAL, "readQueueNums=%d: expected 0..%d", config->read_queue_nums, QUEUES_MAX);
+        return tl_fail(TL_EINVAL, "readQueueNums=%d: expected 0..%d", config->read_queue_nums,
+                       QUEUES_MAX);
     if (config->write_queue_nums < 0 || config->write_queue_nums > QUEUES_MAX)
-        return tl_fail(TL_EINVAL, "writeQueueNums=%d: expected 0..%d", config->write_queue_nums, QUEUES_MAX);
+        return tl_fail(TL_EINVAL, "writeQueueNums=%d: expected 0..%d", config->write_queue_nums,
+                       QUEUES_MAX);
     if (config->perm < 0 || config->perm > PERM_MAX)
         return tl_fail(TL_EINVAL, "perm=%d: expected 0..%d", config->perm, PERM_MAX);
     return 0;
@@ -78,11 +78,15 @@ static int apply(struct broker *b, struct topic_config *config, struct tl_str ch
     return rc ? rc : topics_update(b->topics, config, &was_changed);
 }
 
-/* Answered when the name servers that are there have the topic: who asked may ask for its route next. */
+/*
+ * Answered when the name servers that are there have the topic: who asked may ask for its
+ * route next.  The Java broker leaves the remark it starts with standing; so do we.
+ */
 static void reply_created(struct broker *b, struct request *rq)
 {
-    registrar_sync(b->registrar, REGISTER_WAIT_MS);
-    request_reply(rq, &(struct reply){.remark = CREATED_REMARK});
+    if (b->registrar) /* not yet while the broker starts */
+        registrar_sync(b->registrar, REGISTER_WAIT_MS);
+    request_reply(rq, &(struct reply){.remark = TL_STR("not set any response code")});
 }
 
 void on_create_topic(void *ctx, struct request *rq)
@@ -92,16 +96,20 @@ void on_create_topic(void *ctx, struct request *rq)
     struct topic_config config;
     int rc;
 
-    if (!tl_str_is(h->topic_filter_type, "SINGLE_TAG") && !tl_str_is(h->topic_filter_type, "MULTI_TAG")) {
-        request_fail(rq, RS_SYSTEM_ERROR, "topicFilterType = [%.*s] value invalid", TL_STR_ARG(h->topic_filter_type));
+    if (!tl_str_is(h->topic_filter_type, "SINGLE_TAG") &&
+        !tl_str_is(h->topic_filter_type, "MULTI_TAG")) {
+        request_fail(rq, RS_SYSTEM_ERROR, "topicFilterType = [%.*s] value invalid",
+                     TL_STR_ARG(h->topic_filter_type));
         return;
     }
     topic_config_init(&config, h->topic, h->read_queue_nums, h->perm);
     config.write_queue_nums = h->write_queue_nums;
     config.sys_flag = h->topic_sys_flag;
     config.order = h->order;
-    config.filter_type = tl_str_is(h->topic_filter_type, "MULTI_TAG") ? TOPIC_MULTI_TAG : TOPIC_SINGLE_TAG;
-    if ((rc = check_settings(b, &config)) || (rc = check_mixed(b, h->attributes)) || (rc = apply(b, &config, h->attributes)))
+    config.filter_type =
+        tl_str_is(h->topic_filter_type, "MULTI_TAG") ? TOPIC_MULTI_TAG : TOPIC_SINGLE_TAG;
+    if ((rc = check_settings(b, &config)) || (rc = check_mixed(b, h->attributes)) ||
+        (rc = apply(b, &config, h->attributes)))
         request_fail_error(rq, rc);
     else
         reply_created(b, rq);
@@ -136,7 +144,8 @@ static int list_item(struct broker *b, const json_t *o, bool in_force)
     if (rc)
         return rc;
     attributes_text(config.attributes, &change);
-    if ((rc = check_settings(b, &config)) == 0 && (rc = check_mixed(b, strbuf_str(&change))) == 0 && in_force)
+    if ((rc = check_settings(b, &config)) == 0 &&
+        (rc = check_mixed(b, strbuf_str(&change))) == 0 && in_force)
         rc = apply(b, &config, strbuf_str(&change));
     strbuf_release(&change);
     topic_config_release(&config);
@@ -181,8 +190,10 @@ void on_delete_topic(void *ctx, struct request *rq)
         request_fail(rq, RS_INVALID_PARAMETER, "The specified topic is blank.");
         return;
     }
-    if (b->conf->validate_system_topic_when_update_topic && topics_is_system(b->topics, h->topic)) {
-        request_fail(rq, RS_INVALID_PARAMETER, "The topic[%.*s] is conflict with system topic.", TL_STR_ARG(h->topic));
+    if (b->conf->validate_system_topic_when_update_topic &&
+        topics_is_system(b->topics, h->topic)) {
+        request_fail(rq, RS_INVALID_PARAMETER, "The topic[%.*s] is conflict with system topic.",
+                     TL_STR_ARG(h->topic));
         return;
     }
     rc = topics_delete(b->topics, h->topic);
@@ -194,7 +205,7 @@ void on_delete_topic(void *ctx, struct request *rq)
         request_ok(rq);
 }
 
-/* ---- questions ------------------------------------------------------------------------------ */
+/* ---- questions -------------------------------------------------------------------------- */
 
 static void add_config(void *arg, const struct topic_config *c)
 {
@@ -227,7 +238,8 @@ void on_topic_config(void *ctx, struct request *rq)
     if (!h->topic.data) {
         handle_missing(rq, "topic");
     } else if (!topics_copy(b->topics, h->topic, &config)) {
-        request_fail(rq, RS_TOPIC_NOT_EXIST, "No topic in this broker. topic: %.*s", TL_STR_ARG(h->topic));
+        request_fail(rq, RS_TOPIC_NOT_EXIST, "No topic in this broker. topic: %.*s",
+                     TL_STR_ARG(h->topic));
     } else {
         handle_reply_json(rq, topic_config_to_json(&config));
         topic_config_release(&config);
@@ -239,7 +251,8 @@ static void write_stats(struct broker *b, const struct topic_config *config, str
 {
     struct tl_str topic = tl_str_of(config->name);
     struct mqtable table;
-    int32_t n = config->read_queue_nums > config->write_queue_nums ? config->read_queue_nums : config->write_queue_nums;
+    int32_t n = config->read_queue_nums > config->write_queue_nums ? config->read_queue_nums
+                                                                   : config->write_queue_nums;
 
     mqtable_init(&table, b->conf->broker_name);
     for (int32_t id = 0; id < n; id++) {
@@ -247,7 +260,8 @@ static void write_stats(struct broker *b, const struct topic_config *config, str
         store_queue_bounds(b->store, topic, id, &min, &max);
         if (max > 0)
             time = read_store_time(b->store, topic, id, max - 1);
-        mqtable_add(&table, topic, id, "{\"lastUpdateTimestamp\":%lld,\"maxOffset\":%lld,\"minOffset\":%lld}",
+        mqtable_add(&table, topic, id,
+                    "{\"lastUpdateTimestamp\":%lld,\"maxOffset\":%lld,\"minOffset\":%lld}",
                     (long long)(time < 0 ? 0 : time), (long long)max, (long long)min);
     }
     strbuf_addz(out, "{\"offsetTable\":");
@@ -300,7 +314,8 @@ struct collecting {
     json_t *names;              /* a set: object of true */
 };
 
-static void collect(void *arg, struct tl_str topic, struct tl_str group, int32_t queue_id, int64_t offset)
+static void collect(void *arg, struct tl_str topic, struct tl_str group, int32_t queue_id,
+                    int64_t offset)
 {
     struct collecting *c = arg;
     struct tl_str other = c->topic.data ? group : topic;

@@ -1,11 +1,11 @@
 #include "broker/qlock.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "broker/map.h"
 
 #undef LOG_MODULE
 #define LOG_MODULE "qlock"
@@ -47,7 +47,7 @@ void qlock_free(struct qlock *l)
 {
     struct held *h, *next;
 
-    HASH_ITER(hh, l->held, h, next)
+    HASH_ITER (hh, l->held, h, next)
         held_drop(l, h);
     lock_release(&l->lock);
     free(l);
@@ -64,7 +64,7 @@ static void sweep(struct qlock *l, int64_t now_ms)
 
     if (HASH_COUNT(l->held) < l->sweep_at)
         return;
-    HASH_ITER(hh, l->held, h, next) {
+    HASH_ITER (hh, l->held, h, next) {
         if (expired(h, now_ms))
             held_drop(l, h);
     }
@@ -80,7 +80,8 @@ static size_t put(char *to, struct tl_str s)
 }
 
 /* 0 when names are too long to be anybody's. */
-static size_t key_of(struct tl_str group, struct tl_str topic, struct tl_str broker_name, int32_t queue_id, char buf[KEY_MAX])
+static size_t key_of(struct tl_str group, struct tl_str topic, struct tl_str broker_name,
+                     int32_t queue_id, char buf[KEY_MAX])
 {
     size_t len = sizeof(queue_id);
 
@@ -101,8 +102,9 @@ static struct held *find(struct qlock *l, const char *key, size_t len)
     return h;
 }
 
-bool qlock_take(struct qlock *l, struct tl_str group, struct tl_str topic, struct tl_str broker_name, int32_t queue_id,
-                struct tl_str client_id, int64_t now_ms)
+bool qlock_take(struct qlock *l, struct tl_str group, struct tl_str topic,
+                struct tl_str broker_name, int32_t queue_id, struct tl_str client_id,
+                int64_t now_ms)
 {
     char key[KEY_MAX];
     size_t len = key_of(group, topic, broker_name, queue_id, key);
@@ -122,8 +124,9 @@ bool qlock_take(struct qlock *l, struct tl_str group, struct tl_str topic, struc
     bool granted = !h->client_id || mine || expired(h, now_ms);
     if (granted && !mine) {
         if (h->client_id)
-            log_info("queue lock expired group=%.*s topic=%.*s queue=%d from=%s to=%.*s", TL_STR_ARG(group), TL_STR_ARG(topic),
-                     queue_id, h->client_id, TL_STR_ARG(client_id));
+            log_info("queue lock expired group=%.*s topic=%.*s queue=%d from=%s to=%.*s",
+                     TL_STR_ARG(group), TL_STR_ARG(topic), queue_id, h->client_id,
+                     TL_STR_ARG(client_id));
         free(h->client_id);
         h->client_id = xstrndup(client_id.data ? client_id.data : "", client_id.len);
     }
@@ -133,8 +136,8 @@ bool qlock_take(struct qlock *l, struct tl_str group, struct tl_str topic, struc
     return granted;
 }
 
-void qlock_drop(struct qlock *l, struct tl_str group, struct tl_str topic, struct tl_str broker_name, int32_t queue_id,
-                struct tl_str client_id)
+void qlock_drop(struct qlock *l, struct tl_str group, struct tl_str topic,
+                struct tl_str broker_name, int32_t queue_id, struct tl_str client_id)
 {
     char key[KEY_MAX];
     size_t len = key_of(group, topic, broker_name, queue_id, key);

@@ -1,7 +1,8 @@
 /*
- * Every change raises `wanted`; a name server has it once a registration built at or after that
- * number was answered.  One registration per name server is under way at a time; what changes meanwhile
- * goes with the next.  All but registrar_touch() and registrar_sync() happens on the service reactor.
+ * Every change raises `wanted`; a name server has it once a registration built at or after
+ * that number was answered.  One registration per name server is under way at a time; what
+ * changes meanwhile goes with the next.  All but registrar_touch() and registrar_sync()
+ * happens on the service reactor.
  */
 #include "broker/registrar.h"
 
@@ -40,11 +41,12 @@ enum ns_state { NS_NEW, NS_UP, NS_DOWN };
 
 struct ns {
     struct registrar *r;
-    char *addr;             /* owned */
+    char *addr;              /* owned */
     struct channel *channel; /* NULL while its host is unknown */
+    int64_t looked_up_ms;    /* the last try to make it, monotonic; 0 = never */
     enum ns_state state;
     bool in_flight, again;
-    uint64_t sent;          /* the number the registration under way was built at */
+    uint64_t sent; /* the number the registration under way was built at */
     struct timer retry;
 };
 
@@ -52,8 +54,8 @@ struct registrar {
     struct broker *b;
     struct ns ns[NAMESRV_MAX];
     int n;
-    bool stopping;        /* on the service reactor: no more registrations */
-    bool unregistered;    /* the owner's thread: registrar_unregister() was called */
+    bool stopping;     /* on the service reactor: no more registrations */
+    bool unregistered; /* the owner's thread: registrar_unregister() was called */
     struct timer period;
     int leaving; /* unregistrations under way */
     _Atomic uint64_t wanted;
@@ -65,7 +67,7 @@ struct registrar {
     bool left;                   /* unregistering is over */
 };
 
-/* ---- one registration ----------------------------------------------------------------------- */
+/* ---- one registration ------------------------------------------------------------------- */
 
 struct gathering {
     struct registration reg;
@@ -112,8 +114,9 @@ static void ns_send(struct ns *ns);
 static void ns_failed(struct ns *ns, const char *why)
 {
     if (ns->state != NS_DOWN)
-        log_warn("name server does not take the registration, trying again addr=%s every_ms=%d reason=\"%s\"", ns->addr, RETRY_MS,
-                 why);
+        log_warn(
+            "name server does not take the registration, trying again addr=%s every_ms=%d reason=\"%s\"",
+            ns->addr, RETRY_MS, why);
     ns->state = NS_DOWN;
     timer_set(ns->r->b->svc, &ns->retry, RETRY_MS);
 }
@@ -133,7 +136,8 @@ static void on_answer(void *arg, int rc, const struct command *reply)
         ns_failed(ns, why);
     } else {
         if (ns->state != NS_UP)
-            log_info("registered addr=%s broker=%.*s as=%s", ns->addr, TL_STR_ARG(ns->r->b->conf->broker_name), ns->r->b->addr);
+            log_info("registered addr=%s broker=%.*s as=%s", ns->addr,
+                     TL_STR_ARG(ns->r->b->conf->broker_name), ns->r->b->addr);
         ns->state = NS_UP;
         timer_clear(ns->r->b->svc, &ns->retry);
     }
@@ -142,10 +146,18 @@ static void on_answer(void *arg, int rc, const struct command *reply)
         ns_send(ns);
 }
 
-/* A host name that could not be looked up may be known now. */
+/* A host name that could not be looked up may be known now; asking blocks, so not too often. */
 static bool ns_connectable(struct ns *ns)
 {
-    return ns->channel || channel_new(&ns->channel, ns->r->b->svc, ns->addr, (size_t)ns->r->b->conf->frame_max_bytes) == 0;
+    int64_t now = clock_mono_ms();
+
+    if (ns->channel)
+        return true;
+    if (ns->looked_up_ms && now - ns->looked_up_ms < RETRY_MS)
+        return tl_fail(TL_ECLOSED, "host is not known") == 0;
+    ns->looked_up_ms = now;
+    return channel_new(&ns->channel, ns->r->b->svc, ns->addr,
+                       (size_t)ns->r->b->conf->frame_max_bytes) == 0;
 }
 
 static void ns_send(struct ns *ns)
@@ -167,7 +179,8 @@ static void ns_send(struct ns *ns)
         return;
     }
     body_write(b, &body);
-    snprintf(ha_addr, sizeof(ha_addr), memchr(conf->broker_ip2.data, ':', conf->broker_ip2.len) ? "[%.*s]:%d" : "%.*s:%d",
+    snprintf(ha_addr, sizeof(ha_addr),
+             memchr(conf->broker_ip2.data, ':', conf->broker_ip2.len) ? "[%.*s]:%d" : "%.*s:%d",
              TL_STR_ARG(conf->broker_ip2), conf->ha_listen_port);
     struct register_broker_request ext = {
         .broker_name = conf->broker_name,
@@ -177,8 +190,10 @@ static void ns_send(struct ns *ns)
         .broker_id = conf->broker_id,
         .body_crc32 = (int32_t)hash_crc31(body.data, body.len),
     };
-    struct channel_call call = {
-        .code = RQ_REGISTER_BROKER, .header = &register_broker_request_header, .ext = &ext, .body = strbuf_str(&body)};
+    struct channel_call call = {.code = RQ_REGISTER_BROKER,
+                                .header = &register_broker_request_header,
+                                .ext = &ext,
+                                .body = strbuf_str(&body)};
     ns->in_flight = true;
     channel_send(ns->channel, &call, conf->register_broker_timeout_mills, on_answer, ns);
     strbuf_release(&body);
@@ -190,7 +205,7 @@ static void send_all(struct registrar *r)
         ns_send(&r->ns[i]);
 }
 
-/* ---- when ----------------------------------------------------------------------------------- */
+/* ---- when ------------------------------------------------------------------------------- */
 
 static void retry_fire(struct timer *t)
 {
@@ -258,17 +273,14 @@ void registrar_sync(struct registrar *r, int32_t timeout_ms)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------- */
 
 static void begin(void *arg)
 {
     struct registrar *r = arg;
 
-    for (int i = 0; i < r->n; i++) {
+    for (int i = 0; i < r->n; i++)
         timer_init(&r->ns[i].retry, retry_fire);
-        if (!ns_connectable(&r->ns[i]))
-            ns_failed(&r->ns[i], tl_error_text());
-    }
     timer_init(&r->period, period_fire);
     period_fire(&r->period);
 }
@@ -332,7 +344,8 @@ static void on_unregistered(void *arg, int rc, const struct command *reply)
     struct ns *ns = arg;
 
     if (rc || reply->code != RS_SUCCESS)
-        log_warn("name server does not take the farewell addr=%s reason=\"%s\"", ns->addr, rc ? tl_code_text(rc) : "refused");
+        log_warn("name server does not take the farewell addr=%s reason=\"%s\"", ns->addr,
+                 rc ? tl_code_text(rc) : "refused");
     else
         log_info("unregistered addr=%s", ns->addr);
     if (--ns->r->leaving == 0)
@@ -347,7 +360,8 @@ static void leave(void *arg)
                                  .broker_addr = tl_str_of(r->b->addr),
                                  .cluster_name = conf->broker_cluster_name,
                                  .broker_id = conf->broker_id};
-    struct channel_call call = {.code = RQ_UNREGISTER_BROKER, .header = &broker_request_header, .ext = &ext};
+    struct channel_call call = {
+        .code = RQ_UNREGISTER_BROKER, .header = &broker_request_header, .ext = &ext};
 
     r->stopping = true;
     timer_clear(r->b->svc, &r->period);

@@ -66,7 +66,9 @@ int savefile_load(const char *path, json_t **out)
     }
     strbuf_release(&text);
     if (rc == TL_ECORRUPT)
-        return tl_wrap(rc, "put a good copy of %s there, or remove it and its .bak to start without", path);
+        return tl_wrap(
+            rc, "put a good copy of %s there, or remove it and its .bak to start without",
+            path);
     return rc;
 }
 

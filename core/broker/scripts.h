@@ -1,5 +1,5 @@
 /*
- * scripts - deployed scripts and what they are bound to: scriptDir/*.lua, config/scripts.json
+ * scripts - deployed scripts and what they are bound to: scripts of scriptDir, config/scripts.json
  *
  * A binding names a consumer group, maybe a topic, a script, its arguments and a policy for failing
  * calls.  Readers on reactors use their snapshot cache; changes are made on workers under one lock,

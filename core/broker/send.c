@@ -420,7 +420,7 @@ static bool check_retry(struct broker_io *io, struct request *rq, struct sending
         max = s->h->max_reconsume_times;
     if (s->h->reconsume_times <= max)
         return true;
-    s->topic = arena_printf(&rq->arena, NAME_DLQ_PREFIX "%.*s", TL_STR_ARG(group));
+    s->topic = arena_printf(&rq->arena, "%s%.*s", NAME_DLQ_PREFIX, TL_STR_ARG(group));
     topics_ensure(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false, 0);
     s->queue_id = 0;
     return true;

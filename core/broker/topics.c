@@ -1,6 +1,6 @@
 /*
- * The table is a name-sorted array of counted entries inside a snapshot.  Unknown members of the
- * file's root object are kept in `rest` and written back.
+ * Readers use a snapshot (nametable.h); unknown members of the file's root object are kept
+ * in `rest` and written back.
  */
 #include "broker/topics.h"
 
@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/config.h"
+#include "broker/nametable.h"
 #include "broker/savefile.h"
 #include "proto/flags.h"
 #include "proto/names.h"
@@ -25,14 +26,8 @@ enum { SYSTEM_MAX = 16 };
 
 /* One topic, shared by the snapshots it stands in. */
 struct entry {
-    _Atomic int32_t refs;
+    struct nametable_entry named;
     struct topic_config config;
-};
-
-struct table {
-    struct snapshot snapshot;
-    size_t n;
-    struct entry *at[]; /* by name */
 };
 
 struct topics {
@@ -40,10 +35,10 @@ struct topics {
     struct lock lock;      /* changes: version, rest, publishing */
     struct lock save_lock; /* one saver at a time; taken before lock */
     struct data_version version;
-    json_t *rest;          /* the file's other members */
+    json_t *rest; /* the file's other members */
     char *path;
-    uint64_t changes;      /* made; under lock */
-    uint64_t saved;        /* how many of them the file has; under save_lock */
+    uint64_t changes; /* made; under lock */
+    uint64_t saved;   /* how many of them the file has; under save_lock */
     bool auto_create;
     int32_t default_queues;
     struct tl_str system[SYSTEM_MAX]; /* run-time system topics; owned */
@@ -53,111 +48,65 @@ struct topics {
     void *on_change_arg;
 };
 
-/* ---- snapshots ------------------------------------------------------------------------------ */
+/* ---- snapshots -------------------------------------------------------------------------- */
 
-static struct entry *entry_new(const struct topic_config *config)
+static void entry_free(struct nametable_entry *e)
+{
+    struct entry *entry = (struct entry *)e;
+
+    topic_config_release(&entry->config);
+    free(entry);
+}
+
+static struct nametable_entry *entry_new(const struct topic_config *config)
 {
     struct entry *e = xzalloc(sizeof(*e));
 
-    atomic_init(&e->refs, 1);
     topic_config_copy(&e->config, config);
-    return e;
+    nametable_entry_init(&e->named, tl_str_of(e->config.name), entry_free);
+    return &e->named;
 }
 
-static void entry_unref(struct entry *e)
+static const struct topic_config *find(const struct nametable *t, struct tl_str name)
 {
-    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1) {
-        topic_config_release(&e->config);
-        free(e);
-    }
+    const struct entry *e = (const struct entry *)nametable_find(t, name);
+    return e ? &e->config : NULL;
 }
 
-static void table_free(struct snapshot *s)
+static const struct topic_config *config_at(const struct nametable *t, size_t i)
 {
-    struct table *t = (struct table *)s;
-
-    for (size_t i = 0; i < t->n; i++)
-        entry_unref(t->at[i]);
-    free(t);
-}
-
-static struct table *table_new(size_t n)
-{
-    struct table *t = xzalloc(sizeof(*t) + n * sizeof(t->at[0]));
-    t->n = n;
-    return t;
-}
-
-/* Where @name stands, or would; *found says which. */
-static size_t table_index(const struct table *t, struct tl_str name, bool *found)
-{
-    size_t lo = 0, hi = t->n;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int c = tl_str_cmp(tl_str_of(t->at[mid]->config.name), name);
-        if (c == 0) {
-            *found = true;
-            return mid;
-        }
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    *found = false;
-    return lo;
-}
-
-static struct entry *share(struct entry *e)
-{
-    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
-    return e;
-}
-
-/* A new table: @old with @e (taken) put at @i, in place of the one there when @replace; @e NULL removes. */
-static struct table *table_with(const struct table *old, size_t i, bool replace, struct entry *e)
-{
-    struct table *t = table_new(old->n + (e ? 1 : 0) - (replace ? 1 : 0));
-    size_t to = 0;
-
-    for (size_t from = 0; from < i; from++)
-        t->at[to++] = share(old->at[from]);
-    if (e)
-        t->at[to++] = e;
-    for (size_t from = i + (replace ? 1 : 0); from < old->n; from++)
-        t->at[to++] = share(old->at[from]);
-    return t;
+    return &((const struct entry *)t->at[i])->config;
 }
 
 /* With t->lock held, nobody else publishes. */
-static const struct table *newest(struct topics *t)
+static const struct nametable *newest(struct topics *t)
 {
-    return (const struct table *)t->slot.now;
+    return (const struct nametable *)t->slot.now;
 }
 
-static void changed(struct topics *t)
+/* With t->lock held; takes @next. */
+static void publish(struct topics *t, struct nametable *next)
 {
     data_version_bump(&t->version, clock_now_ms());
     t->changes++;
+    snapshot_publish(&t->slot, &next->snapshot);
 }
 
 /* Put @config in, with t->lock held.  False when it is there already just so. */
 static bool put_locked(struct topics *t, const struct topic_config *config)
 {
-    bool found;
-    const struct table *now = newest(t);
-    size_t i = table_index(now, tl_str_of(config->name), &found);
+    const struct topic_config *now = find(newest(t), tl_str_of(config->name));
 
-    if (found && topic_config_eq(&now->at[i]->config, config))
+    if (now && topic_config_eq(now, config))
         return false;
-    struct table *next = table_with(now, i, found, entry_new(config));
-    changed(t);
-    snapshot_publish(&t->slot, &next->snapshot);
+    publish(t, nametable_with(newest(t), entry_new(config)));
     return true;
 }
 
-/* Under its own lock, so that after topics_on_change() the former listener is not called any more. */
+/*
+ * Under its own lock, so that after topics_on_change() the former listener is not called
+ * any more.
+ */
 static void tell(struct topics *t, const char *topic)
 {
     lock_take(&t->tell_lock);
@@ -166,17 +115,12 @@ static void tell(struct topics *t, const char *topic)
     lock_drop(&t->tell_lock);
 }
 
-/* ---- file ----------------------------------------------------------------------------------- */
+/* ---- file ------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
+static struct nametable *table_load(struct topics *t, const json_t *topics)
 {
-    const struct entry *const *x = a, *const *y = b;
-    return strcmp((*x)->config.name, (*y)->config.name);
-}
-
-static void table_load(struct topics *t, const json_t *topics, struct table **out)
-{
-    struct table *table = table_new(json_object_size(topics));
+    struct nametable_entry **entries =
+        xcalloc(json_object_size(topics) + 1, sizeof(entries[0]));
     const char *name;
     json_t *o;
     size_t n = 0;
@@ -185,27 +129,20 @@ static void table_load(struct topics *t, const json_t *topics, struct table **ou
     {
         struct topic_config config;
         if (topic_config_from_json(&config, o)) {
-            log_error("topic in the file is left out file=%s topic=%s reason=\"%s\"", t->path, name, tl_error_text());
+            log_error("topic in the file is left out file=%s topic=%s reason=\"%s\"", t->path,
+                      name, tl_error_text());
             continue;
         }
-        table->at[n++] = entry_new(&config);
+        entries[n++] = entry_new(&config);
         topic_config_release(&config);
     }
-    qsort(table->at, n, sizeof(table->at[0]), by_name);
-    /* Two keys may name one topic inside; the first stays. */
-    size_t to = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (to && strcmp(table->at[to - 1]->config.name, table->at[i]->config.name) == 0)
-            entry_unref(table->at[i]);
-        else
-            table->at[to++] = table->at[i];
-    }
-    table->n = to;
-    *out = table;
+    struct nametable *table = nametable_new(entries, n);
+    free(entries);
+    return table;
 }
 
 /* Read the file or its .bak; absence is an empty table. */
-static int load(struct topics *t, struct table **table)
+static int load(struct topics *t, struct nametable **table)
 {
     json_t *root;
     int rc = savefile_load(t->path, &root);
@@ -213,7 +150,7 @@ static int load(struct topics *t, struct table **table)
     if (rc)
         return rc;
     data_version_from_json(&t->version, json_get_object(root, "dataVersion"));
-    table_load(t, json_get_object(root, "topicConfigTable"), table);
+    *table = table_load(t, json_get_object(root, "topicConfigTable"));
     json_object_del(root, "dataVersion");
     json_object_del(root, "topicConfigTable");
     t->rest = root;
@@ -223,11 +160,12 @@ static int load(struct topics *t, struct table **table)
 /* What the file holds; owned.  With t->lock held. */
 static json_t *to_json(struct topics *t)
 {
-    const struct table *now = newest(t);
+    const struct nametable *now = newest(t);
     json_t *root = json_copy(t->rest), *topics = json_object();
 
     for (size_t i = 0; i < now->n; i++)
-        json_object_set_new(topics, now->at[i]->config.name, topic_config_to_json(&now->at[i]->config));
+        json_object_set_new(topics, config_at(now, i)->name,
+                            topic_config_to_json(config_at(now, i)));
     json_object_set_new(root, "dataVersion", data_version_to_json(&t->version));
     json_object_set_new(root, "topicConfigTable", topics);
     return root;
@@ -261,28 +199,23 @@ void topics_persist(struct topics *t)
         log_error("topics are not saved, trying again reason=\"%s\"", tl_error_text());
 }
 
-/* ---- built-in topics ------------------------------------------------------------------------ */
+/* ---- built-in topics -------------------------------------------------------------------- */
 
 static void add_system(struct topics *t, char *name)
 {
     t->system[t->nsystem++] = tl_str_of(name);
 }
 
-/* As TopicConfigManager.init: set at each start, whatever the file said. */
+/* As TopicConfigManager.init; one that stands in the file keeps its settings. */
 static void built_in(struct topics *t, const char *name, int32_t queues, int32_t perm)
 {
     struct topic_config config;
-    bool found;
-    const struct table *now = newest(t);
-    size_t i = table_index(now, tl_str_of(name), &found);
 
-    if (found) /* an operator may have changed queues or attributes; keep those */
+    if (find(newest(t), tl_str_of(name)))
         return;
     topic_config_init(&config, tl_str_of(name), queues, perm);
-    struct table *next = table_with(now, i, false, entry_new(&config));
+    put_locked(t, &config);
     topic_config_release(&config);
-    changed(t);
-    snapshot_publish(&t->slot, &next->snapshot);
 }
 
 static void built_in_named(struct topics *t, char *name, int32_t queues, int32_t perm)
@@ -302,26 +235,31 @@ static void built_ins(struct topics *t, const struct broker_conf *conf)
     built_in(t, "BenchmarkTest", QUEUES_BENCHMARK, rw);
     built_in_named(t, xstrndup(cluster.data, cluster.len), QUEUES_CLUSTER,
                    conf->cluster_topic_enable ? rw | PERM_INHERIT : PERM_INHERIT);
-    built_in_named(t, xstrndup(broker.data, broker.len), 1, conf->broker_topic_enable ? rw | PERM_INHERIT : PERM_INHERIT);
+    built_in_named(t, xstrndup(broker.data, broker.len), 1,
+                   conf->broker_topic_enable ? rw | PERM_INHERIT : PERM_INHERIT);
     built_in(t, "OFFSET_MOVED_EVENT", 1, rw);
     built_in(t, NAME_SCHEDULE_TOPIC, QUEUES_SCHEDULE, rw);
     if (conf->trace_topic_enable)
-        built_in_named(t, xstrndup(conf->msg_trace_topic_name.data, conf->msg_trace_topic_name.len), 1, rw);
+        built_in_named(
+            t, xstrndup(conf->msg_trace_topic_name.data, conf->msg_trace_topic_name.len), 1,
+            rw);
     built_in_named(t, xasprintf("%.*s_REPLY_TOPIC", TL_STR_ARG(cluster)), 1, rw);
-    built_in_named(t, xasprintf("rmq_sys_REVIVE_LOG_%.*s", TL_STR_ARG(cluster)), QUEUES_REVIVE, rw);
-    built_in_named(t, xasprintf("rmq_sys_SYNC_BROKER_MEMBER_%.*s", TL_STR_ARG(broker)), 1, PERM_INHERIT);
+    built_in_named(t, xasprintf("rmq_sys_REVIVE_LOG_%.*s", TL_STR_ARG(cluster)), QUEUES_REVIVE,
+                   rw);
+    built_in_named(t, xasprintf("rmq_sys_SYNC_BROKER_MEMBER_%.*s", TL_STR_ARG(broker)), 1,
+                   PERM_INHERIT);
     built_in(t, NAME_HALF_TOPIC, 1, rw);
     built_in(t, NAME_OP_HALF_TOPIC, 1, rw);
     if (conf->timer_wheel_enable)
         built_in_named(t, xstrdup("rmq_sys_wheel_timer"), 1, rw);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------- */
 
 int topics_open(struct topics **out, const struct broker_conf *conf, const char *config_dir)
 {
     struct topics *t = xzalloc(sizeof(*t));
-    struct table *table;
+    struct nametable *table;
 
     t->path = xasprintf("%s/topics.json", config_dir);
     t->auto_create = conf->auto_create_topic_enable;
@@ -332,7 +270,7 @@ int topics_open(struct topics **out, const struct broker_conf *conf, const char 
         free(t);
         return rc;
     }
-    snapshot_slot_init(&t->slot, &table->snapshot, table_free);
+    snapshot_slot_init(&t->slot, &table->snapshot, nametable_free);
     lock_init(&t->save_lock, RANK_CONFIG);
     lock_init(&t->lock, RANK_TOPICS);
     lock_init(&t->tell_lock, RANK_TOPICS);
@@ -363,27 +301,23 @@ void topics_on_change(struct topics *t, void (*cb)(void *arg, const char *topic)
     lock_drop(&t->tell_lock);
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------- */
 
-const struct topic_config *topics_find(struct topics *t, struct snapshot_cache *cache, struct tl_str name)
+const struct topic_config *topics_find(struct topics *t, struct snapshot_cache *cache,
+                                       struct tl_str name)
 {
-    const struct table *now = (const struct table *)snapshot_get(&t->slot, cache);
-    bool found;
-    size_t i = table_index(now, name, &found);
-
-    return found ? &now->at[i]->config : NULL;
+    return find((const struct nametable *)snapshot_get(&t->slot, cache), name);
 }
 
 bool topics_copy(struct topics *t, struct tl_str name, struct topic_config *out)
 {
-    struct table *now = (struct table *)snapshot_ref(&t->slot);
-    bool found;
-    size_t i = table_index(now, name, &found);
+    struct snapshot *now = snapshot_ref(&t->slot);
+    const struct topic_config *config = find((const struct nametable *)now, name);
 
-    if (found)
-        topic_config_copy(out, &now->at[i]->config);
-    snapshot_unref(&now->snapshot);
-    return found;
+    if (config)
+        topic_config_copy(out, config);
+    snapshot_unref(now);
+    return config != NULL;
 }
 
 bool topics_is_system(struct topics *t, struct tl_str name)
@@ -431,42 +365,40 @@ void topics_version(struct topics *t, struct data_version *out)
     lock_drop(&t->lock);
 }
 
-void topics_each(struct topics *t, void (*cb)(void *arg, const struct topic_config *c), void *arg)
+void topics_each(struct topics *t, void (*cb)(void *arg, const struct topic_config *c),
+                 void *arg)
 {
-    struct table *now = (struct table *)snapshot_ref(&t->slot);
+    struct nametable *now = (struct nametable *)snapshot_ref(&t->slot);
 
     for (size_t i = 0; i < now->n; i++)
-        cb(arg, &now->at[i]->config);
+        cb(arg, config_at(now, i));
     snapshot_unref(&now->snapshot);
 }
 
-/* ---- changes -------------------------------------------------------------------------------- */
+/* ---- changes ---------------------------------------------------------------------------- */
 
-/* Add it unless it is there; true when it was added.  Saving follows. */
-static bool add(struct topics *t, const struct topic_config *config)
+/* Add it unless it is there.  Saving follows. */
+static void add(struct topics *t, const struct topic_config *config)
 {
-    bool found;
-
     lock_take(&t->lock);
-    table_index(newest(t), tl_str_of(config->name), &found);
-    if (!found)
-        put_locked(t, config);
+    bool added = !find(newest(t), tl_str_of(config->name)) && put_locked(t, config);
     lock_drop(&t->lock);
-    if (!found) {
-        log_info("topic created topic=%s queues=%d perm=%d", config->name, config->write_queue_nums, config->perm);
+    if (added) {
+        log_info("topic created topic=%s queues=%d perm=%d", config->name,
+                 config->write_queue_nums, config->perm);
         tell(t, config->name);
     }
-    return !found;
 }
 
 /* The settings a topic made from @template gets. */
-static int inherited(struct topics *t, struct tl_str name, struct tl_str template_name, int32_t queues, int32_t sys_flag,
-                     struct topic_config *out)
+static int inherited(struct topics *t, struct tl_str name, struct tl_str template_name,
+                     int32_t queues, int32_t sys_flag, struct topic_config *out)
 {
     struct topic_config template;
 
     if (!topics_copy(t, template_name, &template))
-        return tl_fail(TL_ENOTOPIC, "topic %.*s: the default topic %.*s does not exist", TL_STR_ARG(name), TL_STR_ARG(template_name));
+        return tl_fail(TL_ENOTOPIC, "topic %.*s: the default topic %.*s does not exist",
+                       TL_STR_ARG(name), TL_STR_ARG(template_name));
     int32_t perm = template.perm, most = template.write_queue_nums;
     enum topic_filter_type filter = template.filter_type;
     topic_config_release(&template);
@@ -474,8 +406,8 @@ static int inherited(struct topics *t, struct tl_str name, struct tl_str templat
     if (tl_str_is(template_name, NAME_TBW102) && !t->auto_create)
         perm = PERM_READ | PERM_WRITE;
     if (!(perm & PERM_INHERIT))
-        return tl_fail(TL_ENOTOPIC, "topic %.*s: the default topic %.*s may not be inherited", TL_STR_ARG(name),
-                       TL_STR_ARG(template_name));
+        return tl_fail(TL_ENOTOPIC, "topic %.*s: the default topic %.*s may not be inherited",
+                       TL_STR_ARG(name), TL_STR_ARG(template_name));
     if (queues > most)
         queues = most;
     topic_config_init(out, name, queues < 0 ? 0 : queues, perm & ~PERM_INHERIT);
@@ -484,7 +416,8 @@ static int inherited(struct topics *t, struct tl_str name, struct tl_str templat
     return 0;
 }
 
-int topics_auto_create(struct topics *t, struct tl_str name, struct tl_str default_topic, int32_t queues, int32_t sys_flag)
+int topics_auto_create(struct topics *t, struct tl_str name, struct tl_str default_topic,
+                       int32_t queues, int32_t sys_flag)
 {
     struct topic_config config;
     int rc = names_check_topic(name);
@@ -503,15 +436,15 @@ int topics_auto_create(struct topics *t, struct tl_str name, struct tl_str defau
     return 0;
 }
 
-void topics_ensure(struct topics *t, struct tl_str name, int32_t queues, int32_t perm, bool order, int32_t sys_flag)
+void topics_ensure(struct topics *t, struct tl_str name, int32_t queues, int32_t perm,
+                   bool order, int32_t sys_flag)
 {
     struct topic_config config;
-    bool found;
 
     /* Mostly it is there: look without the lock. */
-    struct table *now = (struct table *)snapshot_ref(&t->slot);
-    table_index(now, name, &found);
-    snapshot_unref(&now->snapshot);
+    struct snapshot *now = snapshot_ref(&t->slot);
+    bool found = find((const struct nametable *)now, name) != NULL;
+    snapshot_unref(now);
     if (found || names_check_topic(name))
         return;
     topic_config_init(&config, name, queues, perm);
@@ -529,8 +462,8 @@ int topics_update(struct topics *t, const struct topic_config *config, bool *was
     *was_changed = is_new;
     if (!is_new)
         return 0;
-    log_info("topic set topic=%s read_queues=%d write_queues=%d perm=%d", config->name, config->read_queue_nums,
-             config->write_queue_nums, config->perm);
+    log_info("topic set topic=%s read_queues=%d write_queues=%d perm=%d", config->name,
+             config->read_queue_nums, config->write_queue_nums, config->perm);
     int rc = save(t);
     if (rc)
         log_error("topics are not saved, trying again reason=\"%s\"", tl_error_text());
@@ -540,15 +473,10 @@ int topics_update(struct topics *t, const struct topic_config *config, bool *was
 
 int topics_delete(struct topics *t, struct tl_str name)
 {
-    bool found;
-
     lock_take(&t->lock);
-    size_t i = table_index(newest(t), name, &found);
-    if (found) {
-        struct table *next = table_with(newest(t), i, true, NULL);
-        changed(t);
-        snapshot_publish(&t->slot, &next->snapshot);
-    }
+    bool found = find(newest(t), name) != NULL;
+    if (found)
+        publish(t, nametable_without(newest(t), name));
     lock_drop(&t->lock);
     if (!found)
         return 0;

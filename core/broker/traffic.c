@@ -1,14 +1,13 @@
 /*
- * Per topic and per (topic, group) counters live in striped hash tables and stay for the life of the
- * broker, up to a limit; totals are plain atomics.  Windows are written by the sampler and read
- * under the same lock.
+ * Per topic and per (topic, group) counters live in striped hash tables and stay for the
+ * life of the broker, up to a limit; totals are plain atomics.  Windows are written by the
+ * sampler and read under the same lock.
  */
 #include "broker/traffic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <uthash.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -16,6 +15,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/stats.h"
+#include "broker/map.h"
 
 enum { STRIPES = 16, KEY_MAX = 520, COUNTERS_PER_STRIPE_MAX = 8192, TPS_SECONDS = 60 };
 
@@ -39,10 +39,10 @@ struct traffic {
     stats_counter total[TOTALS];
     struct lock lock; /* what follows */
     struct stats_window window[TOTALS];
-    int day;                               /* of the local calendar, -1 = not sampled yet */
-    uint64_t put_today, put_yesterday;     /* PUT_MESSAGES at the last two midnights */
+    int day;                           /* of the local calendar, -1 = not sampled yet */
+    uint64_t put_today, put_yesterday; /* PUT_MESSAGES at the last two midnights */
     uint64_t get_today, get_yesterday;
-    int64_t next_counters_ms;              /* when per-topic windows are sampled again */
+    int64_t next_counters_ms; /* when per-topic windows are sampled again */
 };
 
 struct traffic *traffic_new(void)
@@ -61,7 +61,7 @@ void traffic_free(struct traffic *t)
     struct counter *c, *next;
 
     for (int i = 0; i < STRIPES; i++) {
-        HASH_ITER(hh, t->stripe[i].counters, c, next) {
+        HASH_ITER (hh, t->stripe[i].counters, c, next) {
             HASH_DEL(t->stripe[i].counters, c);
             free(c->key);
             free(c);
@@ -72,7 +72,7 @@ void traffic_free(struct traffic *t)
     free(t);
 }
 
-/* ---- counting ------------------------------------------------------------------------------- */
+/* ---- counting --------------------------------------------------------------------------- */
 
 /* "topic" or "topic@group" into @buf; 0 when too long. */
 static size_t key_of(struct tl_str topic, struct tl_str group, char buf[KEY_MAX])
@@ -94,7 +94,8 @@ static struct stripe *stripe_of(struct traffic *t, const char *key, size_t len)
     return &t->stripe[hash_bytes(key, len) % STRIPES];
 }
 
-static void count(struct traffic *t, struct tl_str topic, struct tl_str group, uint64_t messages)
+static void count(struct traffic *t, struct tl_str topic, struct tl_str group,
+                  uint64_t messages)
 {
     char key[KEY_MAX];
     size_t len = key_of(topic, group, key);
@@ -123,7 +124,8 @@ void traffic_put(struct traffic *t, struct tl_str topic, uint64_t messages, uint
     count(t, topic, TL_STR_NONE, messages);
 }
 
-void traffic_get(struct traffic *t, struct tl_str topic, struct tl_str group, uint64_t messages, uint64_t bytes)
+void traffic_get(struct traffic *t, struct tl_str topic, struct tl_str group, uint64_t messages,
+                 uint64_t bytes)
 {
     stats_add(&t->total[GET_FOUND], 1);
     stats_add(&t->total[GET_MESSAGES], messages);
@@ -136,7 +138,7 @@ void traffic_pull_miss(struct traffic *t)
     stats_add(&t->total[GET_MISS], 1);
 }
 
-/* ---- sampling ------------------------------------------------------------------------------- */
+/* ---- sampling --------------------------------------------------------------------------- */
 
 static int local_day(int64_t wall_ms)
 {
@@ -180,7 +182,7 @@ void traffic_sample(struct traffic *t, int64_t now_ms)
         sample_counters(t, mono_ms);
 }
 
-/* ---- rates ---------------------------------------------------------------------------------- */
+/* ---- rates ------------------------------------------------------------------------------ */
 
 static double tps(struct traffic *t, struct tl_str topic, struct tl_str group)
 {
@@ -220,15 +222,20 @@ void traffic_rate_text(double rate, struct strbuf *out)
         strbuf_addz(out, ".0");
 }
 
-/* "t10 t60 t600": events per second of the sum of totals @a and @b (TOTALS = none); t->lock is held. */
-static void set_rates(struct traffic *t, json_t *table, const char *key, enum total a, enum total b)
+/*
+ * "t10 t60 t600": events per second of the sum of totals @a and @b (TOTALS = none); t->lock
+ * is held.
+ */
+static void set_rates(struct traffic *t, json_t *table, const char *key, enum total a,
+                      enum total b)
 {
     static const int windows[] = {10, 60, 600};
     int64_t now = clock_mono_ms();
     struct strbuf text = {0};
 
     for (int i = 0; i < 3; i++) {
-        double rate = stats_window_rate(&t->window[a], now, stats_get(&t->total[a]), windows[i]);
+        double rate =
+            stats_window_rate(&t->window[a], now, stats_get(&t->total[a]), windows[i]);
         if (b != TOTALS)
             rate += stats_window_rate(&t->window[b], now, stats_get(&t->total[b]), windows[i]);
         if (i)

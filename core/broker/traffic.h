@@ -1,5 +1,6 @@
 /*
- * traffic - what the broker counts about messages in and out (BrokerStatsManager, StoreStatsService)
+ * traffic - what the broker counts about messages in and out (BrokerStatsManager,
+ * StoreStatsService)
  *
  * Totals are atomic counters; rates are sampled by the service thread every 10 s.
  */
@@ -18,7 +19,8 @@ struct traffic *traffic_new(void);
 void traffic_free(struct traffic *t);
 /* Any thread. */
 void traffic_put(struct traffic *t, struct tl_str topic, uint64_t messages, uint64_t bytes);
-void traffic_get(struct traffic *t, struct tl_str topic, struct tl_str group, uint64_t messages, uint64_t bytes);
+void traffic_get(struct traffic *t, struct tl_str topic, struct tl_str group, uint64_t messages,
+                 uint64_t bytes);
 void traffic_pull_miss(struct traffic *t);
 void traffic_sample(struct traffic *t, int64_t now_ms); /* service thread, each second */
 double traffic_topic_put_tps(struct traffic *t, struct tl_str topic);

@@ -69,6 +69,8 @@ struct consumequeue *store_queue(struct store *s, struct tl_str topic, int32_t q
 /* Bounds [min, max): max is the next offset to be written.  0, 0 for an unknown queue. */
 void store_queue_bounds(struct store *s, struct tl_str topic, int32_t queue_id, int64_t *min,
                         int64_t *max);
+/* The next offset to be written of one queue, as store_queue_bounds() without the look-up. */
+int64_t store_queue_end(const struct consumequeue *q);
 /* 64 bits that belong to whoever listens to arrivals: who waits on this queue. */
 _Atomic uint64_t *store_queue_waiters(struct consumequeue *q);
 struct tl_str store_queue_topic(const struct consumequeue *q);

@@ -34,7 +34,7 @@ def things_of(header):
     if not header.exists():
         return []
     text = header.read_text(encoding="utf-8")
-    return [tag + "_" for tag in re.findall(r"^(?:struct|enum) (\w+) \{", text, re.M)]
+    return [tag + "_" for tag in re.findall(r"^(?:struct|enum)\s+(\w+) \{", text, re.M)]
 
 
 def patterns(source):

@@ -1,0 +1,34 @@
+/*
+ * cqset - (topic, queue id) -> consume queue (ConsumeQueueStore)
+ *
+ * Look-ups on any thread under a read lock; the holder of the append token adds.  A dropped queue
+ * stays in memory until the store closes: readers may still hold its address.
+ */
+#ifndef STORE_CQSET_H
+#define STORE_CQSET_H
+
+#include <stdbool.h>
+
+#include "base/lock.h"
+#include "base/str.h"
+#include "store/consumequeue.h"
+
+struct cqset_node;
+
+struct cqset {
+    char *dir; /* .../consumequeue */
+    int64_t file_bytes;
+    struct rwlock lock;
+    struct cqset_node *nodes, *dropped;
+};
+
+/* Load every consumequeue/<topic>/<number>/.  0, TL_EIO, TL_ECORRUPT. */
+int cqset_open(struct cqset *s, const char *dir, int64_t file_bytes);
+void cqset_close(struct cqset *s);
+/* NULL when unknown and not @create.  Any thread. */
+struct consumequeue *cqset_find(struct cqset *s, struct tl_str topic, int32_t id, bool create);
+void cqset_each(struct cqset *s, void (*cb)(void *arg, struct consumequeue *q), void *arg);
+/* Forget a topic's queues and remove its folder.  Token held. */
+int cqset_drop_topic(struct cqset *s, struct tl_str topic);
+
+#endif

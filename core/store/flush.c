@@ -1,0 +1,226 @@
+/*
+ * flush - the thread that brings the log, then the queues, then the checkpoint to the disk
+ *
+ * ASYNC_FLUSH: every flushIntervalCommitLog.  SYNC_FLUSH: as soon as a batch waits; one fdatasync serves
+ * all that came while the one before ran.  An error is fatal and never retried: after a failed
+ * fsync the kernel may have dropped the pages, and a second one would lie.
+ */
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "store/store_private.h"
+
+#undef LOG_MODULE
+#define LOG_MODULE "store"
+
+enum { CHECKPOINT_MS = 1000, QUEUES_MS = 60000 };
+
+static int sync_log(struct store *s, int64_t to)
+{
+    int64_t pos = atomic_load(&s->log_flushed);
+    struct seg_view view;
+
+    while (pos < to && segq_pin(&s->log, pos, &view)) {
+        int rc = segment_sync(view.segment);
+        pos += view.len;
+        segq_unpin(&view);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* Answer the batches whose records are on the disk now. */
+static void complete(struct store *s, int64_t flushed)
+{
+    struct flusher *f = &s->flusher;
+
+    for (;;) {
+        pthread_mutex_lock(&f->lock);
+        struct append_batch *b = f->first;
+        if (b && b->end_pos <= flushed) {
+            f->first = b->next;
+            if (!f->first)
+                f->last = NULL;
+        } else {
+            b = NULL;
+        }
+        pthread_mutex_unlock(&f->lock);
+        if (!b)
+            return;
+        b->done(b);
+    }
+}
+
+/* The disk failed: whoever waits is not told that he is safe. */
+static void fail_waiting(struct store *s)
+{
+    struct flusher *f = &s->flusher;
+
+    pthread_mutex_lock(&f->lock);
+    struct append_batch *list = f->first;
+    f->first = f->last = NULL;
+    pthread_mutex_unlock(&f->lock);
+    while (list) {
+        struct append_batch *b = list;
+        list = b->next;
+        for (struct append_entry *e = b->first; e; e = e->next)
+            e->rc = TL_EIO;
+        b->done(b);
+    }
+}
+
+static void flush_log(struct store *s)
+{
+    int64_t end = atomic_load_explicit(&s->log_end, memory_order_acquire);
+    int64_t store_ms = atomic_load_explicit(&s->end_store_ms, memory_order_relaxed);
+
+    if (!atomic_load(&s->failed) && end > atomic_load(&s->log_flushed)) {
+        if (sync_log(s, end)) {
+            store_fatal(s, tl_error_text());
+        } else {
+            if (store_ms > s->checkpoint.physic_ms)
+                s->checkpoint.physic_ms = store_ms;
+            atomic_store_explicit(&s->log_flushed, end, memory_order_release);
+        }
+    }
+    if (atomic_load(&s->failed))
+        fail_waiting(s);
+    else
+        complete(s, end);
+    pthread_mutex_lock(&s->flusher.lock);
+    pthread_cond_broadcast(&s->flusher.flushed_cond);
+    pthread_mutex_unlock(&s->flusher.lock);
+}
+
+static void sync_queue(void *arg, struct consumequeue *q)
+{
+    int *rc = arg;
+
+    if (!*rc)
+        *rc = cq_sync(q);
+}
+
+static void flush_queues(struct store *s)
+{
+    int64_t store_ms = s->checkpoint.physic_ms;
+    int rc = 0;
+
+    cqset_each(&s->queues, sync_queue, &rc);
+    if (rc)
+        log_error("consume queues not synced, a replay would be longer: %s", tl_error_text());
+    else if (store_ms > s->checkpoint.logics_ms)
+        s->checkpoint.logics_ms = store_ms;
+}
+
+static void write_checkpoint(struct store *s, struct checkpoint *written)
+{
+    if (s->checkpoint.physic_ms == written->physic_ms && s->checkpoint.logics_ms == written->logics_ms)
+        return;
+    if (checkpoint_write(s->checkpoint_path, &s->checkpoint))
+        log_error("checkpoint not written: %s", tl_error_text());
+    else
+        *written = s->checkpoint;
+}
+
+/* Until something waits, the interval is over, or the end. */
+static bool wait_for_work(struct store *s)
+{
+    struct flusher *f = &s->flusher;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + (int64_t)s->opts.flush_interval_ms * 1000000;
+    until.tv_sec += ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    pthread_mutex_lock(&f->lock);
+    int rc = 0;
+    while (!f->first && !f->stopping && !f->asked && !rc)
+        rc = pthread_cond_timedwait(&f->more, &f->lock, &until);
+    bool stopping = f->stopping && !f->first;
+    f->asked = false;
+    pthread_mutex_unlock(&f->lock);
+    return !stopping;
+}
+
+static void *flush_main(void *arg)
+{
+    struct store *s = arg;
+    struct checkpoint written = s->checkpoint;
+    int64_t checkpoint_at = clock_mono_ms(), queues_at = checkpoint_at;
+
+    while (wait_for_work(s)) {
+        flush_log(s);
+        int64_t now = clock_mono_ms();
+        if (now - queues_at >= QUEUES_MS) {
+            flush_queues(s);
+            queues_at = now;
+        }
+        if (now - checkpoint_at >= CHECKPOINT_MS) {
+            write_checkpoint(s, &written);
+            checkpoint_at = now;
+        }
+    }
+    flush_log(s);
+    if (!atomic_load(&s->failed)) {
+        flush_queues(s);
+        write_checkpoint(s, &written);
+    }
+    return NULL;
+}
+
+int flush_start(struct store *s)
+{
+    int rc = thread_start(&s->flusher.thread, "flush", ROLE_FLUSH, flush_main, s);
+
+    s->flusher.running = !rc;
+    return rc;
+}
+
+void flush_stop(struct store *s)
+{
+    struct flusher *f = &s->flusher;
+
+    if (!f->running)
+        return;
+    pthread_mutex_lock(&f->lock);
+    f->stopping = true;
+    pthread_cond_signal(&f->more);
+    pthread_mutex_unlock(&f->lock);
+    pthread_join(f->thread, NULL);
+    f->running = false;
+}
+
+void flush_wait(struct store *s, struct append_batch *b)
+{
+    struct flusher *f = &s->flusher;
+
+    pthread_mutex_lock(&f->lock);
+    b->next = NULL;
+    if (f->last)
+        f->last->next = b;
+    else
+        f->first = b;
+    f->last = b;
+    pthread_cond_signal(&f->more);
+    pthread_mutex_unlock(&f->lock);
+}
+
+int store_flush(struct store *s)
+{
+    struct flusher *f = &s->flusher;
+    int64_t want = atomic_load(&s->log_end);
+
+    pthread_mutex_lock(&f->lock);
+    while (atomic_load(&s->log_flushed) < want && !atomic_load(&s->failed)) {
+        f->asked = true;
+        pthread_cond_signal(&f->more);
+        pthread_cond_wait(&f->flushed_cond, &f->lock);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return atomic_load(&s->failed) ? tl_fail(TL_EIO, "%s", s->fatal_text) : 0;
+}

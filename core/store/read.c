@@ -1,0 +1,284 @@
+#include "store/read.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "store/store_private.h"
+
+enum {
+    ENTRIES_AT_ONCE = 64,
+    PAYLOAD_MAX = 12 << 20,      /* one answer stays below a frame, whatever the limits say */
+    RECENT_BYTES = 256 << 20,    /* "young": so close to the log's end that it surely is in memory */
+};
+
+static const char *const status_names[] = {
+    [READ_FOUND] = "FOUND",
+    [READ_NO_MATCHED_MESSAGE] = "NO_MATCHED_MESSAGE",
+    [READ_MESSAGE_WAS_REMOVING] = "MESSAGE_WAS_REMOVING",
+    [READ_OFFSET_FOUND_NULL] = "OFFSET_FOUND_NULL",
+    [READ_OFFSET_OVERFLOW_BADLY] = "OFFSET_OVERFLOW_BADLY",
+    [READ_OFFSET_OVERFLOW_ONE] = "OFFSET_OVERFLOW_ONE",
+    [READ_OFFSET_TOO_SMALL] = "OFFSET_TOO_SMALL",
+    [READ_NO_MATCHED_LOGIC_QUEUE] = "NO_MATCHED_LOGIC_QUEUE",
+    [READ_NO_MESSAGE_IN_QUEUE] = "NO_MESSAGE_IN_QUEUE",
+};
+
+const char *read_status_name(enum read_status status)
+{
+    return status_names[status];
+}
+
+void read_release_slice(void *pin)
+{
+    segment_unref(pin);
+}
+
+void read_release(struct read_result *r)
+{
+    for (int32_t i = 0; i < r->nslices; i++) {
+        if (r->slices[i].pin)
+            read_release_slice(r->slices[i].pin);
+    }
+    if (r->slices != r->inline_slices)
+        free(r->slices);
+    r->slices = r->inline_slices;
+    r->nslices = 0;
+}
+
+/* ---- one query ---------------------------------------------------------------------------- */
+
+struct reading {
+    struct store *s;
+    const struct read_query *q;
+    struct read_result *out;
+    int32_t slices_cap;
+    int64_t record_bytes; /* shown to the record filter */
+    bool removed;         /* an entry's record is gone already */
+};
+
+static enum read_status check_bounds(const struct read_query *q, struct read_result *out)
+{
+    int64_t min = out->min_offset, max = out->max_offset;
+
+    out->next_offset = q->offset;
+    if (max == 0) {
+        out->next_offset = 0;
+        return READ_NO_MESSAGE_IN_QUEUE;
+    }
+    if (q->offset < min) {
+        out->next_offset = min;
+        return READ_OFFSET_TOO_SMALL;
+    }
+    if (q->offset == max)
+        return READ_OFFSET_OVERFLOW_ONE;
+    if (q->offset > max) {
+        out->next_offset = max;
+        return READ_OFFSET_OVERFLOW_BADLY;
+    }
+    return READ_FOUND;
+}
+
+static struct read_slice *new_slice(struct reading *r)
+{
+    struct read_result *out = r->out;
+
+    if (out->nslices == r->slices_cap) {
+        int32_t cap = r->slices_cap * 2;
+        if (out->slices == out->inline_slices) {
+            out->slices = xmalloc((size_t)cap * sizeof(*out->slices));
+            memcpy(out->slices, out->inline_slices, sizeof(out->inline_slices));
+        } else {
+            out->slices = xrealloc(out->slices, (size_t)cap * sizeof(*out->slices));
+        }
+        r->slices_cap = cap;
+    }
+    return &out->slices[out->nslices++];
+}
+
+/* Neighbours in the same segment become one slice. */
+static void take(struct reading *r, struct seg_view *view, const struct cq_entry *e)
+{
+    struct read_result *out = r->out;
+    struct read_slice *last = out->nslices ? &out->slices[out->nslices - 1] : NULL;
+
+    if (last && last->pin == view->segment && last->data + last->len == view->data) {
+        last->len += (size_t)e->size;
+        segq_unpin(view);
+    } else {
+        *new_slice(r) = (struct read_slice){view->data, (size_t)e->size, view->segment};
+    }
+    out->messages++;
+    out->bytes += e->size;
+}
+
+static enum read_verdict ask_filter(struct reading *r, const struct seg_view *view, const struct cq_entry *e, int64_t offset)
+{
+    if (!r->q->record)
+        return READ_TAKE;
+    if (r->out->scanned > 1 && r->record_bytes + e->size > r->q->scan_bytes)
+        return READ_STOP;
+    r->record_bytes += e->size;
+    return r->q->record(r->q->arg, view->data, (size_t)e->size, offset);
+}
+
+/* 1 = go on, 0 = stop before this entry, negative = error code */
+static int one_entry(struct reading *r, const struct cq_entry *e, int64_t offset)
+{
+    const struct read_query *q = r->q;
+    struct read_result *out = r->out;
+    struct seg_view view;
+
+    if (out->messages > 0 && (out->messages >= q->max_nums || out->bytes + e->size > q->max_bytes ||
+                              out->bytes + e->size > PAYLOAD_MAX))
+        return 0;
+    if (out->scanned >= q->scan_entries)
+        return 0;
+    out->scanned++;
+    if (e->size == CQ_PADDING_SIZE || (q->entry && !q->entry(q->arg, e->tag_hash)))
+        return 1;
+    if (!segq_pin(&r->s->log, e->log_pos, &view)) {
+        r->removed = true;
+        return 1;
+    }
+    if (e->size <= 0 || e->size > view.len) {
+        segq_unpin(&view);
+        return -tl_fail(TL_ECORRUPT, "queue %.*s-%d offset %lld points at %lld+%d, which is no record",
+                        TL_STR_ARG(q->topic), q->queue_id, (long long)offset, (long long)e->log_pos, e->size);
+    }
+    enum read_verdict verdict = ask_filter(r, &view, e, offset);
+    if (verdict == READ_TAKE) {
+        take(r, &view, e);
+    } else {
+        segq_unpin(&view);
+        if (verdict == READ_STOP)
+            return 0;
+    }
+    return 1;
+}
+
+static int read_entries(struct reading *r, struct consumequeue *cq)
+{
+    struct cq_entry entries[ENTRIES_AT_ONCE];
+    struct read_result *out = r->out;
+    int64_t at = r->q->offset;
+    size_t n;
+
+    while ((n = cq_read(cq, at, entries, ENTRIES_AT_ONCE)) > 0) {
+        for (size_t i = 0; i < n; i++, at++) {
+            int rc = one_entry(r, &entries[i], at);
+            if (rc <= 0) {
+                out->next_offset = at;
+                return -rc;
+            }
+        }
+    }
+    out->next_offset = at;
+    return 0;
+}
+
+int read_messages(struct store *s, const struct read_query *q, struct read_result *out)
+{
+    struct reading r = {.s = s, .q = q, .out = out, .slices_cap = sizeof(out->inline_slices) / sizeof(out->inline_slices[0])};
+    struct consumequeue *cq = cqset_find(&s->queues, q->topic, q->queue_id, false);
+
+    out->status = READ_NO_MATCHED_LOGIC_QUEUE;
+    out->next_offset = out->min_offset = out->max_offset = out->bytes = 0;
+    out->messages = out->scanned = out->nslices = 0;
+    out->slices = out->inline_slices;
+    if (!cq)
+        return 0;
+    out->max_offset = cq_end(cq);
+    out->min_offset = cq_begin(cq);
+    out->status = check_bounds(q, out);
+    if (out->status != READ_FOUND)
+        return 0;
+    int rc = read_entries(&r, cq);
+    if (rc) {
+        read_release(out);
+        return rc;
+    }
+    if (out->messages == 0 && out->scanned == 0 && out->next_offset == q->offset)
+        out->status = READ_OFFSET_FOUND_NULL;
+    else if (out->messages == 0)
+        out->status = r.removed ? READ_MESSAGE_WAS_REMOVING : READ_NO_MATCHED_MESSAGE;
+    return 0;
+}
+
+/* ---- single records ----------------------------------------------------------------------- */
+
+int read_at(struct store *s, int64_t log_pos, struct read_slice *out)
+{
+    struct seg_view view;
+    struct record r;
+
+    if (log_pos < 0 || log_pos >= atomic_load_explicit(&s->log_end, memory_order_acquire) ||
+        !segq_pin(&s->log, log_pos, &view))
+        return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld", (long long)log_pos);
+    if (record_decode(view.data, (size_t)view.len, 0, &r) != RECORD_MESSAGE || r.log_pos != log_pos) {
+        segq_unpin(&view);
+        return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld", (long long)log_pos);
+    }
+    *out = (struct read_slice){view.data, r.size, view.segment};
+    return 0;
+}
+
+static int64_t entry_time(struct store *s, struct consumequeue *cq, int64_t offset)
+{
+    struct cq_entry e;
+    struct seg_view view;
+
+    if (cq_read(cq, offset, &e, 1) != 1 || e.size == CQ_PADDING_SIZE || !segq_pin(&s->log, e.log_pos, &view))
+        return -1;
+    int64_t ms = record_store_timestamp(view.data);
+    segq_unpin(&view);
+    return ms;
+}
+
+int64_t read_store_time(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset)
+{
+    struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
+    return cq ? entry_time(s, cq, offset) : -1;
+}
+
+int64_t read_log_pos(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset)
+{
+    struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
+    struct cq_entry e;
+
+    return cq && cq_read(cq, offset, &e, 1) == 1 && e.size != CQ_PADDING_SIZE ? e.log_pos : -1;
+}
+
+/* Times do not fall within a queue: binary search for the first entry that is later than (or, @or_equal, at) @ms. */
+static int64_t first_later(struct store *s, struct consumequeue *cq, int64_t ms, bool or_equal)
+{
+    int64_t low = cq_begin(cq), high = cq_end(cq);
+
+    while (low < high) {
+        int64_t mid = low + (high - low) / 2, t = entry_time(s, cq, mid);
+        if (t > ms || (or_equal && t == ms))
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return low;
+}
+
+int64_t read_offset_by_time(struct store *s, struct tl_str topic, int32_t queue_id, int64_t ms, bool upper)
+{
+    struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
+
+    if (!cq || cq_end(cq) == cq_begin(cq))
+        return cq ? cq_end(cq) : 0;
+    if (!upper)
+        return first_later(s, cq, ms, true);
+    int64_t later = first_later(s, cq, ms, false);
+    if (later == cq_end(cq) && entry_time(s, cq, later - 1) < ms)
+        return later;
+    return later > cq_begin(cq) ? later - 1 : 0;
+}
+
+bool read_is_recent(struct store *s, int64_t log_pos)
+{
+    return atomic_load_explicit(&s->log_end, memory_order_relaxed) - log_pos <= RECENT_BYTES;
+}

@@ -1,0 +1,283 @@
+#include "store/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/format.h"
+#include "store/read.h"
+#include "store/store_private.h"
+
+#undef LOG_MODULE
+#define LOG_MODULE "store"
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+/* What other storage modes leave behind: our files beside theirs would be a second truth. */
+static const struct foreign {
+    const char *path, *what;
+} foreign_stores[] = {
+    {"config/metadata", "metadata in RocksDB (configManagerVersion=V2): export it to JSON with Apache's tools first"},
+    {"config/topics", "topic settings in RocksDB: export them to JSON with Apache's tools first"},
+    {"config/subscriptionGroups", "group settings in RocksDB: export them to JSON with Apache's tools first"},
+    {"config/consumerOffsets", "consumer offsets in RocksDB: export them to JSON with Apache's tools first"},
+    {"consumequeue_rocksdb", "consume queues in RocksDB (storeType=defaultRocksDB): remove that folder to have them rebuilt"},
+    {"dledger", "a DLedger log: start from an ordinary replica's store"},
+    {"batchconsumequeue", "batch consume queues (queue.type=BatchCQ): drop those topics first"},
+};
+
+static int check_foreign(const struct store *s)
+{
+    for (size_t i = 0; i < sizeof(foreign_stores) / sizeof(foreign_stores[0]); i++) {
+        char *path = xasprintf("%s/%s", s->root, foreign_stores[i].path);
+        DIR *dir = opendir(path);
+        int rc = dir ? tl_fail(TL_ECORRUPT, "%s holds %s", path, foreign_stores[i].what) : 0;
+        if (dir)
+            closedir(dir);
+        free(path);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int take_lock(struct store *s)
+{
+    char *path = xasprintf("%s/" FORMAT_LOCK, s->root);
+    int rc = fs_mkdirs(s->root);
+
+    if (!rc)
+        rc = fs_lock(path, TL_STR("lock"), &s->lock_fd);
+    if (rc == TL_ELOCKED)
+        rc = tl_wrap(rc, "the store %s is in use by another broker", s->root);
+    free(path);
+    return rc;
+}
+
+static int write_abort(const struct store *s)
+{
+    char text[24];
+    FILE *f = fopen(s->abort_path, "we");
+
+    if (!f)
+        return tl_fail_errno(TL_EIO, errno, "creating %s", s->abort_path);
+    int n = snprintf(text, sizeof(text), "%d", (int)getpid());
+    bool bad = fwrite(text, 1, (size_t)n, f) != (size_t)n;
+    bad |= fflush(f) != 0 || fsync(fileno(f)) != 0;
+    int err = errno;
+    fclose(f);
+    return bad ? tl_fail_errno(TL_EIO, err, "writing %s", s->abort_path) : fs_sync_dir(s->root);
+}
+
+static int load(struct store *s)
+{
+    int64_t log_bytes = s->opts.log_file_bytes, queue_bytes = s->opts.queue_file_bytes;
+    char *queue_dir = xasprintf("%s/" FORMAT_QUEUE_DIR, s->root);
+    int rc;
+
+    queue_bytes = (queue_bytes + CQ_ENTRY_SIZE - 1) / CQ_ENTRY_SIZE * CQ_ENTRY_SIZE;
+    s->clean_start = !fs_exists(s->abort_path);
+    rc = segq_open(&s->log, s->log_dir, &log_bytes, SEGMENT_READ);
+    if (!rc && log_bytes != s->opts.log_file_bytes && s->log.n)
+        log_info("log files keep their size bytes=%lld configured=%lld", (long long)log_bytes, (long long)s->opts.log_file_bytes);
+    if (!rc)
+        rc = cqset_open(&s->queues, queue_dir, queue_bytes);
+    if (!rc)
+        rc = checkpoint_read(s->checkpoint_path, &s->checkpoint);
+    free(queue_dir);
+    return rc ? rc : recover(s);
+}
+
+static void init_locks(struct store *s)
+{
+    pthread_condattr_t mono;
+
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->prep.lock, NULL);
+    pthread_cond_init(&s->prep.wanted, NULL);
+    pthread_cond_init(&s->prep.done, NULL);
+    pthread_mutex_init(&s->flusher.lock, NULL);
+    pthread_cond_init(&s->flusher.more, &mono);
+    pthread_cond_init(&s->flusher.flushed_cond, NULL);
+    pthread_condattr_destroy(&mono);
+}
+
+static int start(struct store *s)
+{
+    int rc;
+
+    if ((rc = take_lock(s)) || (rc = check_foreign(s)) || (rc = load(s)) || (rc = write_abort(s)))
+        return rc;
+    s->started = true;
+    if ((rc = prep_start(s)) || (rc = flush_start(s)))
+        return rc;
+    prep_want(s, segq_end(&s->log));
+    return 0;
+}
+
+int store_open(struct store **out, const struct store_opts *opts)
+{
+    struct store *s = xzalloc(sizeof(*s));
+
+    s->opts = *opts;
+    s->lock_fd = -1;
+    s->root = xstrdup(opts->root_dir);
+    s->log_dir = opts->log_dir ? xstrdup(opts->log_dir) : xasprintf("%s/" FORMAT_LOG_DIR, s->root);
+    s->checkpoint_path = xasprintf("%s/" FORMAT_CHECKPOINT, s->root);
+    s->abort_path = xasprintf("%s/" FORMAT_ABORT, s->root);
+    mailbox_init(&s->submitted);
+    init_locks(s);
+    int rc = start(s);
+    if (rc) {
+        struct tl_error why;
+        tl_error_save(&why, rc);
+        store_close(s);
+        return tl_error_raise(&why);
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- closing ------------------------------------------------------------------------------ */
+
+void store_close(struct store *s)
+{
+    bool failed;
+
+    atomic_store(&s->closing, true);
+    prep_stop(s);
+    flush_stop(s);
+    failed = atomic_load(&s->failed);
+    if (s->started && !failed && unlink(s->abort_path))
+        log_error("abort file stays: %s: %s", s->abort_path, strerror(errno));
+    if (s->queues.dir)
+        cqset_close(&s->queues);
+    if (s->log.dir)
+        segq_close(&s->log);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    free(s->root);
+    free(s->log_dir);
+    free(s->checkpoint_path);
+    free(s->abort_path);
+    free(s);
+}
+
+void store_fatal(struct store *s, const char *text)
+{
+    int none = 0;
+
+    if (!atomic_compare_exchange_strong(&s->failed, &none, TL_EIO))
+        return;
+    snprintf(s->fatal_text, sizeof(s->fatal_text), "%s", text);
+    log_error("the store stops: %s", s->fatal_text);
+    if (s->opts.on_fatal)
+        s->opts.on_fatal(s->opts.arg, s->fatal_text);
+}
+
+/* ---- queues ------------------------------------------------------------------------------- */
+
+struct consumequeue *store_queue(struct store *s, struct tl_str topic, int32_t queue_id, bool create)
+{
+    return cqset_find(&s->queues, topic, queue_id, create);
+}
+
+void store_queue_bounds(struct store *s, struct tl_str topic, int32_t queue_id, int64_t *min, int64_t *max)
+{
+    const struct consumequeue *q = cqset_find(&s->queues, topic, queue_id, false);
+
+    *max = q ? cq_end(q) : 0;
+    *min = q ? cq_begin(q) : 0;
+}
+
+int64_t store_queue_end(const struct consumequeue *q)
+{
+    return cq_end(q);
+}
+
+_Atomic uint64_t *store_queue_waiters(struct consumequeue *q)
+{
+    return cq_waiters(q);
+}
+
+struct tl_str store_queue_topic(const struct consumequeue *q)
+{
+    return cq_topic(q);
+}
+
+int32_t store_queue_id(const struct consumequeue *q)
+{
+    return cq_id(q);
+}
+
+void store_each_queue(struct store *s, void (*cb)(void *arg, struct consumequeue *q), void *arg)
+{
+    cqset_each(&s->queues, cb, arg);
+}
+
+int store_drop_topic(struct store *s, struct tl_str topic)
+{
+    append_token_take(s);
+    int rc = cqset_drop_topic(&s->queues, topic);
+    append_token_drop(s);
+    return rc;
+}
+
+/* ---- state -------------------------------------------------------------------------------- */
+
+static int64_t first_store_ms(struct store *s)
+{
+    int64_t begin = segq_begin(&s->log), ms = -1;
+    struct read_slice slice;
+
+    if (begin < atomic_load(&s->log_end) && read_at(s, begin, &slice) == 0) {
+        ms = record_store_timestamp(slice.data);
+        read_release_slice(slice.pin);
+    }
+    return ms;
+}
+
+void store_state(struct store *s, struct store_state *out)
+{
+    int64_t since = atomic_load(&s->token_since_ns);
+
+    *out = (struct store_state){
+        .log_begin = segq_begin(&s->log),
+        .log_end = atomic_load(&s->log_end),
+        .log_flushed = atomic_load(&s->log_flushed),
+        .put_messages = atomic_load(&s->put_messages),
+        .put_bytes = atomic_load(&s->put_bytes),
+        .put_failures = atomic_load(&s->put_failures),
+        .put_max_us = atomic_load(&s->put_max_us),
+        .token_held_us = since ? (clock_mono_ns() - since) / 1000 : 0,
+        .earliest_store_ms = first_store_ms(s),
+        .recovered_bytes = s->recovered_bytes,
+        .recovery_ms = s->recovery_ms,
+        .clean_start = s->clean_start,
+        .writable = store_writable(s) == 0,
+    };
+    for (int i = 0; i < STORE_LATENCY_CLASSES; i++)
+        out->put_class[i] = atomic_load(&s->put_class[i]);
+}
+
+int store_writable(struct store *s)
+{
+    if (atomic_load_explicit(&s->failed, memory_order_relaxed))
+        return tl_fail(TL_ESTOPPED, "%s", s->fatal_text);
+    if (atomic_load_explicit(&s->closing, memory_order_relaxed))
+        return tl_fail(TL_ESTOPPED, "the store is closing");
+    return 0;
+}
+
+const char *store_log_dir(const struct store *s)
+{
+    return s->log_dir;
+}

@@ -1,0 +1,109 @@
+/*
+ * store_private - the store's parts, as store.c, append.c, flush.c, recover.c and read.c share them
+ */
+#ifndef STORE_STORE_PRIVATE_H
+#define STORE_STORE_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/mailbox.h"
+#include "proto/record.h"
+#include "store/append.h"
+#include "store/checkpoint.h"
+#include "store/cqset.h"
+#include "store/segq.h"
+#include "store/store.h"
+
+/* The next log file, made ahead by the prep thread. */
+struct prep {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wanted, done;
+    int64_t want;          /* start of the file asked for; -1 = none */
+    struct segment *ready; /* made, not taken yet */
+    bool running, stopping, busy;
+};
+
+/* The flush thread: log, queues, checkpoint, and the batches that wait for the log. */
+struct flusher {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct append_batch *first, *last; /* wait for the flushed mark, in order of their ends */
+    bool running, stopping, asked;
+    pthread_cond_t flushed_cond;
+};
+
+struct store {
+    struct store_opts opts;
+    char *root, *log_dir, *checkpoint_path, *abort_path;
+    int lock_fd;
+    struct segq log;
+    struct cqset queues;
+    struct checkpoint checkpoint; /* the flush thread's, after recovery */
+    /* the append token and what its holder owns */
+    struct mailbox submitted;
+    _Atomic int token;
+    struct segment *tail;
+    int64_t tail_pos;       /* where the next record goes */
+    int64_t last_store_ms;
+    struct cq_touched touched;
+    /* published */
+    _Atomic int64_t log_end, log_flushed;
+    _Atomic int64_t end_store_ms; /* store time of the last record before log_end */
+    _Atomic int failed;           /* TL_EIO: no append succeeds any more */
+    _Atomic bool closing;
+    char fatal_text[512];
+    struct prep prep;
+    struct flusher flusher;
+    /* counters */
+    _Atomic uint64_t put_messages, put_bytes, put_failures, put_class[STORE_LATENCY_CLASSES], put_max_us;
+    _Atomic int64_t token_since_ns;
+    int64_t recovered_bytes, recovery_ms;
+    bool clean_start, started;
+};
+
+/* ---- dispatch.c: one path for live appends and recovery --------------------------------------- */
+
+/* The queue of record @r gets an entry; TL_EORDER when its offset is beyond the queue's end.  Recovery's form:
+ * makes room itself and skips what is there. [store] */
+int dispatch_replay(struct store *s, const struct record *r);
+/* The live form: the entry's room was reserved.  [store] */
+void dispatch_put(struct store *s, struct consumequeue *q, const struct record *r);
+/* Is the record one that goes into a queue (not PREPARED, not ROLLBACK)? */
+bool dispatch_indexed(const struct record *r);
+
+/* ---- append.c ------------------------------------------------------------------------------- */
+
+/* Take the token, waiting for it; not on a reactor.  And give it back, serving what was submitted. */
+void append_token_take(struct store *s);
+void append_token_drop(struct store *s);
+
+/* ---- flush.c -------------------------------------------------------------------------------- */
+
+int flush_start(struct store *s);
+void flush_stop(struct store *s); /* flushes all */
+/* Park a written batch until the log is flushed up to its end.  Token held. */
+void flush_wait(struct store *s, struct append_batch *b);
+
+/* ---- prep.c --------------------------------------------------------------------------------- */
+
+int prep_start(struct store *s);
+void prep_stop(struct store *s);
+/* Have the file that starts at @start made. */
+void prep_want(struct store *s, int64_t start);
+/* The file that starts at @start, waiting for it or making it here.  0 and *out (taken), TL_ENOSPC, TL_EIO. */
+int prep_take(struct store *s, int64_t start, struct segment **out);
+
+/* ---- recover.c ------------------------------------------------------------------------------ */
+
+/* Find the log's end, cut the tail, bring the queues up to it.  Sets tail, log_end. */
+int recover(struct store *s);
+
+/* ---- store.c -------------------------------------------------------------------------------- */
+
+/* The store can't go on: remember why, tell the owner once.  Any thread. */
+void store_fatal(struct store *s, const char *text);
+
+#endif
