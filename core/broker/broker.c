@@ -30,7 +30,7 @@ enum {
     EXPIRE_MS = 10000,       /* look for silent clients */
     DRAIN_MS = 3000,         /* at stop, for requests under way */
     REGISTER_WAIT_MS = 1000, /* at start, for the first registration */
-    IDLE_MS = 100,           /* scripts' garbage collection */
+    IDLE_MS = 1000,          /* scripts' garbage collection */
 };
 
 /* The service reactor's periodic work. */
@@ -430,6 +430,8 @@ static void threads_end(struct broker *b)
         workers_stop(b->workers);
     if (b->server)
         server_stop(b->server);
+    if (b->registrar) /* nobody asks it any more */
+        registrar_stop(b->registrar);
     if (b->svc && private_of(b)->service.b)
         reactor_call(b->svc, service_end, &private_of(b)->service);
     for (int i = 0; i < b->io_count; i++) {
@@ -447,12 +449,9 @@ static void threads_end(struct broker *b)
 
 void broker_stop(struct broker *b)
 {
-    struct registrar *registrar = b->registrar;
-
-    if (registrar) {
+    if (b->registrar) {
         topics_on_change(b->topics, NULL, NULL);
-        b->registrar = NULL;
-        registrar_stop(registrar);
+        registrar_unregister(b->registrar);
     }
     threads_end(b);
     if (b->scripts)

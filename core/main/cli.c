@@ -21,10 +21,12 @@ void cli_usage(const struct cli_program *p)
         int n = o->letter ? snprintf(left, sizeof(left), "  -%c, --%s", o->letter, o->name)
                           : snprintf(left, sizeof(left), "      --%s", o->name);
         if (o->argument && n < (int)sizeof(left))
-            snprintf(left + n, sizeof(left) - (size_t)n, o->kind == CLI_OPTIONAL ? "[=%s]" : " %s", o->argument);
+            snprintf(left + n, sizeof(left) - (size_t)n,
+                     o->kind == CLI_OPTIONAL ? "[=%s]" : " %s", o->argument);
         printf("%-34s %s\n", left, o->help);
     }
-    printf("%-34s %s\n%-34s %s\n", "  -h, --help", "show this", "      --version", "show the version");
+    printf("%-34s %s\n%-34s %s\n", "  -h, --help", "show this", "      --version",
+           "show the version");
 }
 
 static _Noreturn void mistake(const struct cli_program *p, const char *what, const char *option)
@@ -37,8 +39,9 @@ static const struct cli_option *find(const struct cli_program *p, const char *ar
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct cli_option *o = &p->options[i];
-        if (arg[1] == '-' ? strlen(o->name) == len - 2 && strncmp(o->name, arg + 2, len - 2) == 0
-                          : len == 2 && o->letter == arg[1])
+        if (arg[1] == '-'
+                ? strlen(o->name) == len - 2 && strncmp(o->name, arg + 2, len - 2) == 0
+                : len == 2 && o->letter == arg[1])
             return o;
     }
     return NULL;
@@ -63,7 +66,8 @@ void cli_parse(const struct cli_program *p, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i], *equals = strchr(arg, '=');
-        size_t len = equals && arg[0] == '-' && arg[1] == '-' ? (size_t)(equals - arg) : strlen(arg);
+        size_t len =
+            equals && arg[0] == '-' && arg[1] == '-' ? (size_t)(equals - arg) : strlen(arg);
         if (arg[0] != '-' || len < 2)
             mistake(p, "unexpected argument", arg);
         if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) {

@@ -21,13 +21,18 @@ static struct {
 } args;
 
 static const struct cli_option options[] = {
-    {'c', "configFile", "FILE", "read settings from FILE (broker.conf)", CLI_TEXT, &args.config},
-    {'n', "namesrvAddr", "ADDRS", "name servers, 'host:port;host:port'", CLI_TEXT, &args.namesrv},
-    {0, "standalone", "PORT", "run a name server in this process, too (default port 9876)", CLI_OPTIONAL, &args.standalone},
+    {'c', "configFile", "FILE", "read settings from FILE (broker.conf)", CLI_TEXT,
+     &args.config},
+    {'n', "namesrvAddr", "ADDRS", "name servers, 'host:port;host:port'", CLI_TEXT,
+     &args.namesrv},
+    {0, "standalone", "PORT", "run a name server in this process, too (default port 9876)",
+     CLI_OPTIONAL, &args.standalone},
     {0, "set", "KEY=VALUE", "set one key; may be repeated", CLI_LIST, &args.sets},
     {'p', "printConfigItem", NULL, "print all settings and exit", CLI_FLAG, &args.print},
-    {'m', "printImportantConfig", NULL, "print the important settings and exit", CLI_FLAG, &args.important},
-    {0, "reference", NULL, "print the documentation of all settings and exit", CLI_FLAG, &args.reference},
+    {'m', "printImportantConfig", NULL, "print the important settings and exit", CLI_FLAG,
+     &args.important},
+    {0, "reference", NULL, "print the documentation of all settings and exit", CLI_FLAG,
+     &args.reference},
     {0, "requests", NULL, "list the request codes served and exit", CLI_FLAG, &args.requests},
 };
 
@@ -87,7 +92,8 @@ static struct namesrv *start_namesrv(struct broker_conf *broker)
     if (namesrv_start(&n, &conf))
         settings_die(program_name, "can't start the name server");
     conf_release(&namesrv_conf_table, &conf);
-    addr = xasprintf("127.0.0.1:%d%s%.*s", namesrv_port(n), broker->namesrv_addr.len ? ";" : "", TL_STR_ARG(broker->namesrv_addr));
+    addr = xasprintf("127.0.0.1:%d%s%.*s", namesrv_port(n), broker->namesrv_addr.len ? ";" : "",
+                     TL_STR_ARG(broker->namesrv_addr));
     set_key(broker, "namesrvAddr", addr);
     free(addr);
     free(kv);
@@ -109,8 +115,9 @@ static void on_hup(void *arg)
 
 int main(int argc, char **argv)
 {
-    const struct cli_program program = {program_name, "message broker, compatible with Apache RocketMQ", options,
-                                        sizeof(options) / sizeof(options[0])};
+    const struct cli_program program = {program_name,
+                                        "message broker, compatible with Apache RocketMQ",
+                                        options, sizeof(options) / sizeof(options[0])};
     struct broker_conf conf;
     struct namesrv *n = NULL;
     struct broker *b;
@@ -129,8 +136,8 @@ int main(int argc, char **argv)
         n = start_namesrv(&conf);
     if (broker_start(&b, &(struct broker_opts){.conf = &conf, .on_fatal = on_fatal}))
         settings_die(program_name, "can't start");
-    printf("The broker[%.*s, %s] boot success. serializeType=JSON and name server is %.*s\n", TL_STR_ARG(conf.broker_name), b->addr,
-           TL_STR_ARG(conf.namesrv_addr));
+    printf("The broker[%.*s, %s] boot success. serializeType=JSON and name server is %.*s\n",
+           TL_STR_ARG(conf.broker_name), b->addr, TL_STR_ARG(conf.namesrv_addr));
     fflush(stdout);
     int rc = daemon_wait(on_hup, b);
     broker_stop(b);

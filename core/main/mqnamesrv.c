@@ -18,12 +18,14 @@ static const struct cli_option options[] = {
     {'c', "configFile", "FILE", "read settings from FILE", CLI_TEXT, &args.config},
     {0, "set", "KEY=VALUE", "set one key; may be repeated", CLI_LIST, &args.sets},
     {'p', "printConfigItem", NULL, "print all settings and exit", CLI_FLAG, &args.print},
-    {0, "reference", NULL, "print the documentation of all settings and exit", CLI_FLAG, &args.reference},
+    {0, "reference", NULL, "print the documentation of all settings and exit", CLI_FLAG,
+     &args.reference},
 };
 
 int main(int argc, char **argv)
 {
-    const struct cli_program program = {"mqnamesrv", "name server of Translune", options, sizeof(options) / sizeof(options[0])};
+    const struct cli_program program = {"mqnamesrv", "name server of Translune", options,
+                                        sizeof(options) / sizeof(options[0])};
     struct namesrv_conf conf;
     struct namesrv *n;
 
@@ -38,7 +40,8 @@ int main(int argc, char **argv)
     settings_log(program.name, conf.log_file, conf.log_level);
     if (namesrv_start(&n, &conf))
         settings_die(program.name, "can't start");
-    printf("The Name Server boot success. serializeType=JSON, address %.*s:%d\n", TL_STR_ARG(conf.bind_address), namesrv_port(n));
+    printf("The Name Server boot success. serializeType=JSON, address %.*s:%d\n",
+           TL_STR_ARG(conf.bind_address), namesrv_port(n));
     fflush(stdout);
     int rc = daemon_wait(NULL, NULL);
     namesrv_stop(n);

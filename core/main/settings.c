@@ -22,7 +22,8 @@ static void warn(void *arg, const char *text)
     fprintf(stderr, "%s: %s: ignored\n", (const char *)arg, text);
 }
 
-void settings_load(const char *program, const struct conf_table *t, void *conf, const char *file, const struct cli_list *sets)
+void settings_load(const char *program, const struct conf_table *t, void *conf,
+                   const char *file, const struct cli_list *sets)
 {
     conf_defaults(t, conf);
     /* The callback's argument is only read. */
@@ -67,7 +68,8 @@ void settings_reference(const struct conf_table *t, const char *title)
 void settings_log(const char *program, struct tl_str file, struct tl_str level)
 {
     struct log_opts opts = {.rotate_bytes = log_rotate_bytes, .keep = LOG_KEEP};
-    char *path = file.len ? xstrndup(file.data, file.len) : NULL, *text = xstrndup(level.data, level.len);
+    char *path = file.len ? xstrndup(file.data, file.len) : NULL,
+         *text = xstrndup(level.data, level.len);
 
     opts.path = path;
     if (!log_level_parse(text, &opts.level)) {

@@ -13,7 +13,8 @@
  * Defaults, then @file (NULL = none), then each key=value of @sets.  Unknown keys of the file are warned about on
  * stderr; a mistake is printed and ends the program with 1.
  */
-void settings_load(const char *program, const struct conf_table *t, void *conf, const char *file, const struct cli_list *sets);
+void settings_load(const char *program, const struct conf_table *t, void *conf,
+                   const char *file, const struct cli_list *sets);
 /* Print the keys with a flag of @only (0 = all) and end the program with 0. */
 _Noreturn void settings_print(const struct conf_table *t, const void *conf, unsigned only);
 /* "--reference": the table as Markdown; ends the program with 0. */

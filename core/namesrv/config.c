@@ -5,7 +5,8 @@
 #include "base/mem.h"
 
 static const struct conf_key keys[] = {
-#define X(type, member, key, def, min, max, flags, doc) CONF_KEY(namesrv_conf, type, member, key, def, min, max, flags, doc)
+#define X(type, member, key, def, min, max, flags, doc) \
+    CONF_KEY(namesrv_conf, type, member, key, def, min, max, flags, doc)
 #include "namesrv/config.def"
 #undef X
 };

@@ -96,7 +96,8 @@ int kv_put(struct kv *kv, struct tl_str ns, struct tl_str key, struct tl_str val
         o = json_object();
         json_object_setn_new(kv->table, ns.data, ns.len, o);
     }
-    json_object_setn_new(o, key.data, key.len, json_stringn(value.data ? value.data : "", value.len));
+    json_object_setn_new(o, key.data, key.len,
+                         json_stringn(value.data ? value.data : "", value.len));
     int rc = save(kv);
     pthread_mutex_unlock(&kv->lock);
     return rc;

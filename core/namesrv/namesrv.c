@@ -75,7 +75,8 @@ static int begin(struct namesrv *n)
 
     free(path);
     if (rc || (rc = route_table_new(&n->routes, routes_namesrv, routes_namesrv_count)) ||
-        (rc = workers_start(&n->workers, "ns-work", WORKERS)) || (rc = reactor_start(&n->io, "ns-io", ROLE_IO)))
+        (rc = workers_start(&n->workers, "ns-work", WORKERS)) ||
+        (rc = reactor_start(&n->io, "ns-io", ROLE_IO)))
         return rc;
     if ((rc = serve(n)) != 0)
         return rc;

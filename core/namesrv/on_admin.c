@@ -61,8 +61,8 @@ void ns_get_kv(void *ctx, struct request *rq)
         struct value_response ext = {strbuf_str(&value)};
         request_reply(rq, &(struct reply){.header = &value_response_header, .ext = &ext});
     } else {
-        request_fail(rq, RS_QUERY_NOT_FOUND, "No config item, Namespace: %.*s Key: %.*s", TL_STR_ARG(h->namespace_),
-                     TL_STR_ARG(h->key));
+        request_fail(rq, RS_QUERY_NOT_FOUND, "No config item, Namespace: %.*s Key: %.*s",
+                     TL_STR_ARG(h->namespace_), TL_STR_ARG(h->key));
     }
     strbuf_release(&value);
 }
@@ -88,7 +88,8 @@ void ns_list_kv(void *ctx, struct request *rq)
     if (table)
         reply_json(rq, table);
     else
-        request_fail(rq, RS_QUERY_NOT_FOUND, "No config item, Namespace: %.*s", TL_STR_ARG(h->namespace_));
+        request_fail(rq, RS_QUERY_NOT_FOUND, "No config item, Namespace: %.*s",
+                     TL_STR_ARG(h->namespace_));
 }
 
 /* ---- permissions -------------------------------------------------------------------------- */
@@ -104,7 +105,8 @@ static void write_perm(struct namesrv *n, struct request *rq, bool wipe)
         .add_topic_count = wipe ? TL_STR_NONE : text,
     };
 
-    log_info("write permission %s broker=%.*s topics=%d", wipe ? "taken" : "given", TL_STR_ARG(h->broker_name), count);
+    log_info("write permission %s broker=%.*s topics=%d", wipe ? "taken" : "given",
+             TL_STR_ARG(h->broker_name), count);
     request_reply(rq, &(struct reply){.header = &count_response_header, .ext = &ext});
 }
 
@@ -236,7 +238,8 @@ void ns_update_config(void *ctx, struct request *rq)
     struct update u = {n, false};
 
     pthread_mutex_lock(&n->conf_lock);
-    int rc = conf_properties(rq->cmd.body, update_one, &u); /* all are checked before one is set */
+    int rc =
+        conf_properties(rq->cmd.body, update_one, &u); /* all are checked before one is set */
     u.apply = true;
     if (!rc)
         rc = conf_properties(rq->cmd.body, update_one, &u);

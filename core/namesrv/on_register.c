@@ -39,19 +39,24 @@ void ns_register_broker(void *ctx, struct request *rq)
         .heartbeat_timeout_ms = h->heartbeat_timeout_ms,
         .enable_acting_master = h->enable_acting_master,
     };
-    rc = topology_register(n->topology, &b, &r, n->conf.delete_topic_with_broker_registration, rq->conn, &master, &ha);
+    rc = topology_register(n->topology, &b, &r, n->conf.delete_topic_with_broker_registration,
+                           rq->conn, &master, &ha);
     registration_release(&r);
     if (rc) {
         request_fail_error(rq, rc);
         return;
     }
     struct register_broker_response ext = {tl_str_of(ha), tl_str_of(master)};
-    json_t *orders = n->conf.return_order_topic_config_to_broker ? kv_list(n->kv, TL_STR(KV_ORDER_TOPIC_CONFIG)) : NULL;
+    json_t *orders = n->conf.return_order_topic_config_to_broker
+                         ? kv_list(n->kv, TL_STR(KV_ORDER_TOPIC_CONFIG))
+                         : NULL;
     struct strbuf text;
     strbuf_init(&text);
     if (orders)
         json_write(orders, &text);
-    request_reply(rq, &(struct reply){.header = &register_broker_response_header, .ext = &ext, .body = tl_str_n(text.data, text.len)});
+    request_reply(rq, &(struct reply){.header = &register_broker_response_header,
+                                      .ext = &ext,
+                                      .body = tl_str_n(text.data, text.len)});
     strbuf_release(&text);
     json_decref(orders);
     free(master);
@@ -63,7 +68,8 @@ void ns_unregister_broker(void *ctx, struct request *rq)
     struct namesrv *n = ctx;
     const struct broker_request *h = request_header(rq);
 
-    topology_unregister(n->topology, h->cluster_name, h->broker_name, h->broker_addr, h->broker_id);
+    topology_unregister(n->topology, h->cluster_name, h->broker_name, h->broker_addr,
+                        h->broker_id);
     request_ok(rq);
 }
 
@@ -87,7 +93,9 @@ void ns_query_data_version(void *ctx, struct request *rq)
         if (!ext.changed)
             topology_touch(n->topology, h->cluster_name, h->broker_addr);
     }
-    request_reply(rq, &(struct reply){.header = &changed_response_header, .ext = &ext, .body = tl_str_n(text.data, text.len)});
+    request_reply(rq, &(struct reply){.header = &changed_response_header,
+                                      .ext = &ext,
+                                      .body = tl_str_n(text.data, text.len)});
     strbuf_release(&text);
 }
 

@@ -33,14 +33,19 @@ void ns_route(void *ctx, struct request *rq)
 
     if (!topology_route(n->topology, h->topic, &route)) {
         struct tl_str name = h->topic.data ? h->topic : TL_STR("null");
-        request_fail(rq, RS_TOPIC_NOT_EXIST, "No topic route info in name server for the topic: %.*s" FAQ_SUFFIX, TL_STR_ARG(name));
+        request_fail(rq, RS_TOPIC_NOT_EXIST,
+                     "No topic route info in name server for the topic: %.*s" FAQ_SUFFIX,
+                     TL_STR_ARG(name));
         return;
     }
     strbuf_init(&text);
-    if (n->conf.order_message_enable && kv_get(n->kv, TL_STR(KV_ORDER_TOPIC_CONFIG), h->topic, &text))
+    if (n->conf.order_message_enable &&
+        kv_get(n->kv, TL_STR(KV_ORDER_TOPIC_CONFIG), h->topic, &text))
         route.order_topic_conf = strbuf_detach(&text, NULL);
     strbuf_clear(&text);
-    topic_route_write(&route, rq->cmd.version >= STANDARD_JSON_VERSION || h->accept_standard_json_only, &text);
+    topic_route_write(&route,
+                      rq->cmd.version >= STANDARD_JSON_VERSION || h->accept_standard_json_only,
+                      &text);
     request_ok_body(rq, strbuf_str(&text));
     strbuf_release(&text);
     topic_route_release(&route);

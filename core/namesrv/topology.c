@@ -25,7 +25,7 @@ struct member {
     struct data_version version;
 };
 
-struct group { /* of brokers with one name */
+struct group {  /* of brokers with one name */
     char *name; /* key */
     char *cluster;
     bool enable_acting_master;
@@ -99,8 +99,7 @@ static void free_group(struct topology *t, struct group *g)
 {
     struct topic *topic, *tmp;
 
-    HASH_ITER(hh, t->topics, topic, tmp)
-    {
+    HASH_ITER (hh, t->topics, topic, tmp) {
         drop_queues(t, topic, g->name);
     }
     HASH_DEL(t->groups, g);
@@ -111,7 +110,8 @@ static void free_group(struct topology *t, struct group *g)
 
 static void drop_member(struct topology *t, struct group *g, struct member *m, const char *why)
 {
-    log_info("broker removed name=%s id=%lld addr=%s reason=%s", g->name, (long long)m->id, m->addr, why);
+    log_info("broker removed name=%s id=%lld addr=%s reason=%s", g->name, (long long)m->id,
+             m->addr, why);
     LL_DELETE(g->members, m);
     free_member(m);
     if (!g->members)
@@ -123,15 +123,12 @@ void topology_free(struct topology *t)
     struct group *g, *gtmp;
     struct topic *topic, *ttmp;
 
-    HASH_ITER(hh, t->topics, topic, ttmp)
-    {
+    HASH_ITER (hh, t->topics, topic, ttmp) {
         free_topic(t, topic);
     }
-    HASH_ITER(hh, t->groups, g, gtmp)
-    {
+    HASH_ITER (hh, t->groups, g, gtmp) {
         struct member *m, *mtmp;
-        LL_FOREACH_SAFE(g->members, m, mtmp)
-        {
+        LL_FOREACH_SAFE (g->members, m, mtmp) {
             free_member(m);
         }
         free_group(t, g);
@@ -144,8 +141,7 @@ static struct member *by_id(const struct group *g, int64_t id)
 {
     struct member *m;
 
-    LL_FOREACH(g->members, m)
-    {
+    LL_FOREACH (g->members, m) {
         if (m->id == id)
             return m;
     }
@@ -156,8 +152,7 @@ static struct member *by_addr(const struct group *g, struct tl_str addr)
 {
     struct member *m;
 
-    LL_FOREACH(g->members, m)
-    {
+    LL_FOREACH (g->members, m) {
         if (tl_str_is(addr, m->addr))
             return m;
     }
@@ -169,8 +164,7 @@ static int64_t smallest_id(const struct group *g)
     struct member *m;
     int64_t id = INT64_MAX;
 
-    LL_FOREACH(g->members, m)
-    {
+    LL_FOREACH (g->members, m) {
         if (m->id < id)
             id = m->id;
     }
@@ -196,8 +190,8 @@ static struct route_queues *find_queues(const struct topic *topic, struct tl_str
     return NULL;
 }
 
-static void set_queues(struct topology *t, struct tl_str name, struct tl_str broker, int32_t reads, int32_t writes,
-                       int32_t perm, int32_t sys_flag)
+static void set_queues(struct topology *t, struct tl_str name, struct tl_str broker,
+                       int32_t reads, int32_t writes, int32_t perm, int32_t sys_flag)
 {
     struct topic *topic = find_topic(t, name);
 
@@ -227,19 +221,20 @@ static bool in_registration(const struct registration *r, const char *name)
     return false;
 }
 
-static void drop_missing_topics(struct topology *t, const struct registration *r, const struct group *g)
+static void drop_missing_topics(struct topology *t, const struct registration *r,
+                                const struct group *g)
 {
     struct topic *topic, *tmp;
 
-    HASH_ITER(hh, t->topics, topic, tmp)
-    {
+    HASH_ITER (hh, t->topics, topic, tmp) {
         if (find_queues(topic, tl_str_of(g->name)) && !in_registration(r, topic->name))
             drop_queues(t, topic, g->name);
     }
 }
 
-static void take_topics(struct topology *t, const struct topology_broker *b, const struct registration *r, const struct group *g,
-                        bool news, bool drop_missing)
+static void take_topics(struct topology *t, const struct topology_broker *b,
+                        const struct registration *r, const struct group *g, bool news,
+                        bool drop_missing)
 {
     if (b->id != 0 && !(g->enable_acting_master && smallest_id(g) == b->id))
         return; /* topics are the master's, or those of who stands in for it */
@@ -251,7 +246,8 @@ static void take_topics(struct topology *t, const struct topology_broker *b, con
         if (!news && find_queues(find_topic(t, name), b->name))
             continue;
         int32_t perm = b->id != 0 ? c->perm & ~PERM_WRITE : c->perm;
-        set_queues(t, name, b->name, c->read_queue_nums, c->write_queue_nums, perm, c->sys_flag);
+        set_queues(t, name, b->name, c->read_queue_nums, c->write_queue_nums, perm,
+                   c->sys_flag);
     }
 }
 
@@ -271,7 +267,8 @@ static struct group *ensure_group(struct topology *t, const struct topology_brok
 }
 
 /* The member for @b; NULL when a newer holder of the id keeps it. */
-static struct member *claim(struct group *g, const struct topology_broker *b, const struct registration *r)
+static struct member *claim(struct group *g, const struct topology_broker *b,
+                            const struct registration *r)
 {
     struct member *m = by_addr(g, b->addr), *holder = by_id(g, b->id);
 
@@ -301,8 +298,9 @@ static void tell_master(const struct group *g, int64_t id, char **master_addr, c
     *ha_addr = master && master->ha_addr ? xstrdup(master->ha_addr) : NULL;
 }
 
-int topology_register(struct topology *t, const struct topology_broker *b, const struct registration *r, bool drop_missing,
-                      struct conn *conn, char **master_addr, char **ha_addr)
+int topology_register(struct topology *t, const struct topology_broker *b,
+                      const struct registration *r, bool drop_missing, struct conn *conn,
+                      char **master_addr, char **ha_addr)
 {
     *master_addr = *ha_addr = NULL;
     rwlock_write(&t->lock);
@@ -327,12 +325,14 @@ int topology_register(struct topology *t, const struct topology_broker *b, const
     take_topics(t, b, r, g, news, drop_missing);
     tell_master(g, b->id, master_addr, ha_addr);
     if (first)
-        log_info("new broker registered name=%s id=%lld addr=%s topics=%zu", g->name, (long long)m->id, m->addr, r->ntopics);
+        log_info("new broker registered name=%s id=%lld addr=%s topics=%zu", g->name,
+                 (long long)m->id, m->addr, r->ntopics);
     rwlock_drop(&t->lock);
     return 0;
 }
 
-void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_str name, struct tl_str addr, int64_t id)
+void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_str name,
+                         struct tl_str addr, int64_t id)
 {
     rwlock_write(&t->lock);
     struct group *g = find_group(t, name);
@@ -343,17 +343,16 @@ void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_st
 }
 
 /* Remove each member for which @gone says so; how many. */
-static int sweep(struct topology *t, bool (*gone)(const struct member *m, int64_t arg), int64_t arg, const char *why)
+static int sweep(struct topology *t, bool (*gone)(const struct member *m, int64_t arg),
+                 int64_t arg, const char *why)
 {
     struct group *g, *gtmp;
     int n = 0;
 
-    HASH_ITER(hh, t->groups, g, gtmp)
-    {
+    HASH_ITER (hh, t->groups, g, gtmp) {
         struct member *m, *mtmp;
         bool last = false;
-        LL_FOREACH_SAFE(g->members, m, mtmp)
-        {
+        LL_FOREACH_SAFE (g->members, m, mtmp) {
             if (last || !gone(m, arg))
                 continue;
             n++;
@@ -390,12 +389,12 @@ int topology_expire(struct topology *t, int64_t now_ms)
 }
 
 /* The live member of a cluster's address; some lock held. */
-static struct member *find_member(const struct topology *t, struct tl_str cluster, struct tl_str addr)
+static struct member *find_member(const struct topology *t, struct tl_str cluster,
+                                  struct tl_str addr)
 {
     struct group *g, *tmp;
 
-    HASH_ITER(hh, t->groups, g, tmp)
-    {
+    HASH_ITER (hh, t->groups, g, tmp) {
         struct member *m = tl_str_is(cluster, g->cluster) ? by_addr(g, addr) : NULL;
         if (m)
             return m;
@@ -413,7 +412,8 @@ bool topology_touch(struct topology *t, struct tl_str cluster, struct tl_str add
     return m != NULL;
 }
 
-bool topology_version(struct topology *t, struct tl_str cluster, struct tl_str addr, struct data_version *out)
+bool topology_version(struct topology *t, struct tl_str cluster, struct tl_str addr,
+                      struct data_version *out)
 {
     rwlock_read(&t->lock);
     const struct member *m = find_member(t, cluster, addr);
@@ -443,8 +443,7 @@ static void copy_broker(struct route_broker *out, const struct group *g)
         .addrs = xcalloc((size_t)n + 1, sizeof(*out->addrs)),
         .enable_acting_master = g->enable_acting_master,
     };
-    LL_FOREACH(g->members, m)
-    {
+    LL_FOREACH (g->members, m) {
         out->addrs[out->naddrs++] = (struct route_broker_addr){m->id, xstrdup(m->addr)};
     }
     qsort(out->addrs, out->naddrs, sizeof(*out->addrs), compare_addr);
@@ -480,13 +479,12 @@ static json_t *group_json(const struct group *g)
     const struct member *m;
     char id[24];
 
-    LL_FOREACH(g->members, m)
-    {
+    LL_FOREACH (g->members, m) {
         snprintf(id, sizeof(id), "%lld", (long long)m->id);
         json_object_set_new(addrs, id, json_string(m->addr));
     }
-    return json_pack("{s:o, s:s, s:s, s:b}", "brokerAddrs", addrs, "brokerName", g->name, "cluster", g->cluster,
-                     "enableActingMaster", g->enable_acting_master);
+    return json_pack("{s:o, s:s, s:s, s:b}", "brokerAddrs", addrs, "brokerName", g->name,
+                     "cluster", g->cluster, "enableActingMaster", g->enable_acting_master);
 }
 
 json_t *topology_clusters(struct topology *t)
@@ -495,8 +493,7 @@ json_t *topology_clusters(struct topology *t)
     struct group *g, *tmp;
 
     rwlock_read(&t->lock);
-    HASH_ITER(hh, t->groups, g, tmp)
-    {
+    HASH_ITER (hh, t->groups, g, tmp) {
         json_t *names = json_object_get(clusters, g->cluster);
         if (!names) {
             names = json_array();
@@ -519,8 +516,8 @@ json_t *topology_members(struct topology *t, struct tl_str cluster, struct tl_st
         o = group_json(g);
         json_object_del(o, "enableActingMaster");
     } else {
-        o = json_pack("{s:{}, s:s%, s:s%}", "brokerAddrs", "brokerName", name.data, name.len, "cluster",
-                      cluster.data ? cluster.data : "", cluster.len);
+        o = json_pack("{s:{}, s:s%, s:s%}", "brokerAddrs", "brokerName", name.data, name.len,
+                      "cluster", cluster.data ? cluster.data : "", cluster.len);
     }
     rwlock_drop(&t->lock);
     return json_pack("{s:o}", "brokerMemberGroup", o);
@@ -534,15 +531,15 @@ json_t *topology_topics(struct topology *t)
     struct topic *topic, *tmp;
 
     rwlock_read(&t->lock);
-    HASH_ITER(hh, t->topics, topic, tmp)
-    {
+    HASH_ITER (hh, t->topics, topic, tmp) {
         json_array_append_new(list, json_string(topic->name));
     }
     rwlock_drop(&t->lock);
     return list;
 }
 
-static bool in_cluster(const struct topology *t, const struct topic *topic, struct tl_str cluster)
+static bool in_cluster(const struct topology *t, const struct topic *topic,
+                       struct tl_str cluster)
 {
     for (size_t i = 0; i < topic->nqueues; i++) {
         const struct group *g = find_group(t, tl_str_of(topic->queues[i].broker_name));
@@ -558,8 +555,7 @@ json_t *topology_topics_of(struct topology *t, struct tl_str cluster)
     struct topic *topic, *tmp;
 
     rwlock_read(&t->lock);
-    HASH_ITER(hh, t->topics, topic, tmp)
-    {
+    HASH_ITER (hh, t->topics, topic, tmp) {
         if (in_cluster(t, topic, cluster))
             json_array_append_new(list, json_string(topic->name));
     }
@@ -573,8 +569,7 @@ json_t *topology_topics_by_flag(struct topology *t, int32_t set, int32_t clear)
     struct topic *topic, *tmp;
 
     rwlock_read(&t->lock);
-    HASH_ITER(hh, t->topics, topic, tmp)
-    {
+    HASH_ITER (hh, t->topics, topic, tmp) {
         int32_t flag = topic->queues[0].sys_flag;
         if ((flag & set) == set && !(flag & clear))
             json_array_append_new(list, json_string(topic->name));
@@ -603,8 +598,7 @@ json_t *topology_system_topics(struct topology *t, char **addr)
 
     *addr = NULL;
     rwlock_read(&t->lock);
-    HASH_ITER(hh, t->groups, g, tmp)
-    {
+    HASH_ITER (hh, t->groups, g, tmp) {
         append_once(list, g->cluster);
         append_once(list, g->name);
         if (!*addr && g->members)
@@ -624,8 +618,7 @@ void topology_delete_topic(struct topology *t, struct tl_str name, struct tl_str
         free_topic(t, topic);
     } else if (topic) {
         struct group *g, *tmp;
-        HASH_ITER(hh, t->groups, g, tmp)
-        {
+        HASH_ITER (hh, t->groups, g, tmp) {
             topic = find_topic(t, name); /* goes with its last queues */
             if (topic && tl_str_is(cluster, g->cluster))
                 drop_queues(t, topic, g->name);
@@ -640,7 +633,8 @@ void topology_add_topic(struct topology *t, struct tl_str topic, const struct to
     for (size_t i = 0; i < r->nqueues; i++) {
         const struct route_queues *q = &r->queues[i];
         if (find_group(t, tl_str_of(q->broker_name)))
-            set_queues(t, topic, tl_str_of(q->broker_name), q->read_queue_nums, q->write_queue_nums, q->perm, q->sys_flag);
+            set_queues(t, topic, tl_str_of(q->broker_name), q->read_queue_nums,
+                       q->write_queue_nums, q->perm, q->sys_flag);
     }
     rwlock_drop(&t->lock);
 }
@@ -651,8 +645,7 @@ int topology_write_perm(struct topology *t, struct tl_str broker, bool wipe)
     int n = 0;
 
     rwlock_write(&t->lock);
-    HASH_ITER(hh, t->topics, topic, tmp)
-    {
+    HASH_ITER (hh, t->topics, topic, tmp) {
         struct route_queues *q = find_queues(topic, broker);
         if (!q)
             continue;

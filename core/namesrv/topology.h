@@ -33,21 +33,25 @@ struct topology_broker {
  * @drop_missing: topics not in @r leave the route.  0, or TL_EINVAL "register broker failed" for a first registration
  * with a single topic.
  */
-int topology_register(struct topology *t, const struct topology_broker *b, const struct registration *r, bool drop_missing,
-                      struct conn *conn, char **master_addr, char **ha_addr);
-void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_str name, struct tl_str addr, int64_t id);
+int topology_register(struct topology *t, const struct topology_broker *b,
+                      const struct registration *r, bool drop_missing, struct conn *conn,
+                      char **master_addr, char **ha_addr);
+void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_str name,
+                         struct tl_str addr, int64_t id);
 void topology_disconnect(struct topology *t, const struct conn *conn);
 /* Remove brokers that were silent for too long; how many. */
 int topology_expire(struct topology *t, int64_t now_ms);
 /* BROKER_HEARTBEAT: false when the address is not registered. */
 bool topology_touch(struct topology *t, struct tl_str cluster, struct tl_str addr);
 /* The data version registered last by @addr; false when unknown. */
-bool topology_version(struct topology *t, struct tl_str cluster, struct tl_str addr, struct data_version *out);
+bool topology_version(struct topology *t, struct tl_str cluster, struct tl_str addr,
+                      struct data_version *out);
 
 /* Owned route; false when no live broker has the topic. */
 bool topology_route(struct topology *t, struct tl_str topic, struct topic_route *out);
-json_t *topology_clusters(struct topology *t);                                 /* 106, owned */
-json_t *topology_members(struct topology *t, struct tl_str cluster, struct tl_str name); /* 901, owned */
+json_t *topology_clusters(struct topology *t); /* 106, owned */
+json_t *topology_members(struct topology *t, struct tl_str cluster,
+                         struct tl_str name); /* 901, owned */
 /* Names of topics: all; of a cluster; with (@set) and without (@clear) bits of topicSysFlag.  Owned arrays. */
 json_t *topology_topics(struct topology *t);
 json_t *topology_topics_of(struct topology *t, struct tl_str cluster);
@@ -55,7 +59,8 @@ json_t *topology_topics_by_flag(struct topology *t, int32_t set, int32_t clear);
 /* Cluster and broker names; *addr: owned address of some broker, or NULL. */
 json_t *topology_system_topics(struct topology *t, char **addr);
 void topology_delete_topic(struct topology *t, struct tl_str topic, struct tl_str cluster);
-void topology_add_topic(struct topology *t, struct tl_str topic, const struct topic_route *queues);
+void topology_add_topic(struct topology *t, struct tl_str topic,
+                        const struct topic_route *queues);
 /* Take (@wipe) or give the write permission of all topics of a broker; how many topics. */
 int topology_write_perm(struct topology *t, struct tl_str broker, bool wipe);
 

@@ -47,7 +47,8 @@ void append_batch_reset(struct append_batch *b)
     }
 }
 
-uint8_t *append_reserve(struct append_batch *b, struct append_entry *e, size_t size, uint32_t count)
+uint8_t *append_reserve(struct append_batch *b, struct append_entry *e, size_t size,
+                        uint32_t count)
 {
     if (b->len + size > b->cap) {
         size_t cap = b->cap ? b->cap : BATCH_FIRST;
@@ -167,7 +168,8 @@ static int make_room(struct run *r, const struct append_entry *e, struct consume
     struct store *s = r->s;
 
     if ((int64_t)e->size + FORMAT_TAIL_SIZE > s->log.size)
-        return tl_fail(TL_EILLEGAL, "%u bytes do not fit into a log file of %lld", e->size, (long long)s->log.size);
+        return tl_fail(TL_EILLEGAL, "%u bytes do not fit into a log file of %lld", e->size,
+                       (long long)s->log.size);
     int rc = q ? cq_reserve(q, e->count, cq_next(q)) : 0;
     if (rc)
         return rc;
@@ -183,11 +185,13 @@ static int entry_queue(struct store *s, uint8_t *data, size_t len, struct consum
 
     if (record_decode(data, len, 0, &rec) != RECORD_MESSAGE)
         return tl_wrap(TL_EILLEGAL, "append");
-    *out = dispatch_indexed(&rec) ? cqset_find(&s->queues, rec.topic, rec.queue_id, true) : NULL;
+    *out =
+        dispatch_indexed(&rec) ? cqset_find(&s->queues, rec.topic, rec.queue_id, true) : NULL;
     return 0;
 }
 
-static int put_entry(struct run *r, struct append_batch *b, struct append_entry *e, int64_t store_ms)
+static int put_entry(struct run *r, struct append_batch *b, struct append_entry *e,
+                     int64_t store_ms)
 {
     struct store *s = r->s;
     uint8_t *data = b->buf + e->at, *end = data + e->size;
@@ -280,7 +284,8 @@ static void complete(struct store *s, struct mail *list)
 }
 
 static const int64_t class_limits_us[STORE_LATENCY_CLASSES - 1] = {
-    1000, 10000, 50000, 100000, 200000, 500000, 1000000, 2000000, 3000000, 4000000, 5000000, 10000000,
+    1000,    10000,   50000,   100000,  200000,  500000,
+    1000000, 2000000, 3000000, 4000000, 5000000, 10000000,
 };
 
 static void count_time(struct store *s, uint64_t us, uint64_t n)
@@ -380,7 +385,8 @@ static void wait_done(struct append_batch *b)
     pthread_mutex_unlock(&w->lock);
 }
 
-int append_wait(struct store *s, const void *records, size_t size, uint32_t count_, struct append_entry *result)
+int append_wait(struct store *s, const void *records, size_t size, uint32_t count_,
+                struct append_entry *result)
 {
     struct waiter w = {.done = false};
     struct append_batch *b = append_batch_new(wait_done, &w);

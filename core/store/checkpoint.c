@@ -30,7 +30,8 @@ int checkpoint_read(const char *path, struct checkpoint *out)
 int checkpoint_write(const char *path, const struct checkpoint *c)
 {
     uint8_t page[FORMAT_CHECKPOINT_SIZE] = {0};
-    const int64_t v[FIELDS] = {c->physic_ms, c->logics_ms, c->index_ms, c->master_flushed, c->confirm_pos};
+    const int64_t v[FIELDS] = {c->physic_ms, c->logics_ms, c->index_ms, c->master_flushed,
+                               c->confirm_pos};
 
     for (int i = 0; i < FIELDS; i++)
         put_be64(page + i * 8, (uint64_t)v[i]);

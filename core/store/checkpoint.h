@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 struct checkpoint {
-    int64_t physic_ms;  /* store time of the last log record that is on the disk */
-    int64_t logics_ms;  /* store time of the last queue entry that is on the disk */
+    int64_t physic_ms; /* store time of the last log record that is on the disk */
+    int64_t logics_ms; /* store time of the last queue entry that is on the disk */
     int64_t index_ms, master_flushed, confirm_pos; /* kept as found */
 };
 

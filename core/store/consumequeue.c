@@ -10,7 +10,8 @@
 
 enum {
     RESERVE_BYTES = 65536, /* blocks of a file are allocated so much at a time */
-    DISTRUST_FILES = 3,    /* after a power loss there may be holes near the tail: RocketMQ looks back as far */
+    DISTRUST_FILES =
+        3, /* after a power loss there may be holes near the tail: RocketMQ looks back as far */
 };
 
 struct consumequeue {
@@ -32,7 +33,8 @@ struct consumequeue {
     bool touched;
 };
 
-struct consumequeue *cq_new(struct tl_str topic, int32_t id, const char *dir, int64_t file_bytes)
+struct consumequeue *cq_new(struct tl_str topic, int32_t id, const char *dir,
+                            int64_t file_bytes)
 {
     struct consumequeue *cq = xzalloc(sizeof(*cq));
 
@@ -63,7 +65,8 @@ static struct cq_entry slot_decode(const uint8_t *p)
 }
 
 /* Like cq_read(), with the bounds checked by the caller. */
-static size_t slots_read(struct consumequeue *cq, int64_t from, struct cq_entry *out, size_t max)
+static size_t slots_read(struct consumequeue *cq, int64_t from, struct cq_entry *out,
+                         size_t max)
 {
     struct seg_view view;
 
@@ -84,8 +87,10 @@ static bool is_padding(const struct cq_entry *e)
 static void find_end(struct consumequeue *cq)
 {
     int64_t per_file = cq->files.size / CQ_ENTRY_SIZE;
-    int64_t begin = segq_begin(&cq->files) / CQ_ENTRY_SIZE, limit = segq_end(&cq->files) / CQ_ENTRY_SIZE;
-    int64_t at = limit - begin > DISTRUST_FILES * per_file ? limit - DISTRUST_FILES * per_file : begin;
+    int64_t begin = segq_begin(&cq->files) / CQ_ENTRY_SIZE,
+            limit = segq_end(&cq->files) / CQ_ENTRY_SIZE;
+    int64_t at =
+        limit - begin > DISTRUST_FILES * per_file ? limit - DISTRUST_FILES * per_file : begin;
     struct cq_entry e;
 
     for (; at < limit && slots_read(cq, at, &e, 1) && e.size > 0 && e.log_pos >= 0; at++) {
@@ -111,7 +116,8 @@ static int open_files(struct consumequeue *cq)
         return rc;
     cq->loaded = true;
     if (size % CQ_ENTRY_SIZE)
-        return tl_fail(TL_ECORRUPT, "%s: files of %lld bytes are no consume queue", cq->dir, (long long)size);
+        return tl_fail(TL_ECORRUPT, "%s: files of %lld bytes are no consume queue", cq->dir,
+                       (long long)size);
     return 0;
 }
 
@@ -153,13 +159,15 @@ static int reserve_to(struct consumequeue *cq, int64_t to)
 {
     while (cq->reserved < to) {
         struct segment *s = segq_find(&cq->files, cq->reserved);
-        int rc = s ? 0 : segq_grow(&cq->files, cq->reserved / cq->files.size * cq->files.size, &s);
+        int rc =
+            s ? 0 : segq_grow(&cq->files, cq->reserved / cq->files.size * cq->files.size, &s);
         if (rc)
             return rc;
         int64_t at = cq->reserved - s->start;
         if ((rc = segment_reserve(s, at, RESERVE_BYTES)) != 0)
             return rc;
-        cq->reserved = at + RESERVE_BYTES < s->size ? cq->reserved + RESERVE_BYTES : s->start + s->size;
+        cq->reserved =
+            at + RESERVE_BYTES < s->size ? cq->reserved + RESERVE_BYTES : s->start + s->size;
     }
     return 0;
 }
@@ -195,7 +203,9 @@ int cq_reserve(struct consumequeue *cq, int64_t n, int64_t first)
         else
             cq->reserved = 0;
     } else if (cq->reserved == 0) {
-        cq->reserved = cq->next * CQ_ENTRY_SIZE; /* of a loaded queue: what lies behind is not known to exist */
+        cq->reserved =
+            cq->next *
+            CQ_ENTRY_SIZE; /* of a loaded queue: what lies behind is not known to exist */
     }
     return rc ? rc : reserve_to(cq, (cq->next + n) * CQ_ENTRY_SIZE);
 }
@@ -277,7 +287,8 @@ int cq_sync(struct consumequeue *cq)
 
     if (end == from)
         return 0;
-    for (int64_t pos = from * CQ_ENTRY_SIZE; pos < end * CQ_ENTRY_SIZE && segq_pin(&cq->files, pos, &view); pos += view.len) {
+    for (int64_t pos = from * CQ_ENTRY_SIZE;
+         pos < end * CQ_ENTRY_SIZE && segq_pin(&cq->files, pos, &view); pos += view.len) {
         int rc = segment_sync(view.segment);
         segq_unpin(&view);
         if (rc)

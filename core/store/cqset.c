@@ -76,8 +76,7 @@ void cqset_each(struct cqset *s, void (*cb)(void *arg, struct consumequeue *q), 
     struct cqset_node *node, *tmp;
 
     rwlock_read(&s->lock);
-    HASH_ITER(hh, s->nodes, node, tmp)
-    {
+    HASH_ITER (hh, s->nodes, node, tmp) {
         cb(arg, node->q);
     }
     rwlock_drop(&s->lock);
@@ -89,8 +88,7 @@ int cqset_drop_topic(struct cqset *s, struct tl_str topic)
     char *dir = xasprintf("%s/%.*s", s->dir, TL_STR_ARG(topic));
 
     rwlock_write(&s->lock);
-    HASH_ITER(hh, s->nodes, node, tmp)
-    {
+    HASH_ITER (hh, s->nodes, node, tmp) {
         if (!tl_str_eq(cq_topic(node->q), topic))
             continue;
         HASH_DEL(s->nodes, node);
@@ -111,7 +109,9 @@ static int load_topic(struct cqset *s, const char *topic)
 
     free(path);
     if (!dir)
-        return errno == ENOTDIR ? 0 : tl_fail_errno(TL_EIO, errno, "reading folder %s/%s", s->dir, topic);
+        return errno == ENOTDIR
+                   ? 0
+                   : tl_fail_errno(TL_EIO, errno, "reading folder %s/%s", s->dir, topic);
     for (struct dirent *e; !rc && (e = readdir(dir));) {
         int32_t id;
         if (e->d_name[0] != '.' && tl_str_i32(tl_str_of(e->d_name), &id) && id >= 0)
@@ -151,13 +151,11 @@ void cqset_close(struct cqset *s)
 {
     struct cqset_node *node, *tmp;
 
-    HASH_ITER(hh, s->nodes, node, tmp)
-    {
+    HASH_ITER (hh, s->nodes, node, tmp) {
         HASH_DEL(s->nodes, node);
         free_node(node);
     }
-    LL_FOREACH_SAFE(s->dropped, node, tmp)
-    {
+    LL_FOREACH_SAFE (s->dropped, node, tmp) {
         free_node(node);
     }
     rwlock_release(&s->lock);

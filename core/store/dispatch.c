@@ -24,7 +24,8 @@ static int64_t deliver_time(const struct store *s, const struct record *r, int32
 {
     if (level > s->opts.delay_levels)
         level = s->opts.delay_levels;
-    return r->store_timestamp + (level > 0 ? s->opts.delay_level_ms[level - 1] : UNKNOWN_LEVEL_MS);
+    return r->store_timestamp +
+           (level > 0 ? s->opts.delay_level_ms[level - 1] : UNKNOWN_LEVEL_MS);
 }
 
 static int64_t tag_hash(const struct store *s, const struct record *r)
@@ -45,7 +46,8 @@ static int64_t tag_hash(const struct store *s, const struct record *r)
 
 void dispatch_put(struct store *s, struct consumequeue *q, const struct record *r)
 {
-    struct cq_entry e = {.log_pos = r->log_pos, .size = (int32_t)r->size, .tag_hash = tag_hash(s, r)};
+    struct cq_entry e = {
+        .log_pos = r->log_pos, .size = (int32_t)r->size, .tag_hash = tag_hash(s, r)};
 
     cq_put(q, &e);
     cq_touch(&s->touched, q);
@@ -61,8 +63,9 @@ int dispatch_replay(struct store *s, const struct record *r)
     if (r->queue_offset < next)
         return 0;
     if (r->queue_offset > next && cq_log_end(q) >= 0)
-        return tl_fail(TL_EORDER, "queue %.*s-%d ends at %lld, a record has %lld", TL_STR_ARG(r->topic), r->queue_id,
-                       (long long)next, (long long)r->queue_offset);
+        return tl_fail(TL_EORDER, "queue %.*s-%d ends at %lld, a record has %lld",
+                       TL_STR_ARG(r->topic), r->queue_id, (long long)next,
+                       (long long)r->queue_offset);
     int rc = cq_reserve(q, 1, r->queue_offset);
     if (rc)
         return rc;

@@ -119,7 +119,8 @@ static void flush_queues(struct store *s)
 
 static void write_checkpoint(struct store *s, struct checkpoint *written)
 {
-    if (s->checkpoint.physic_ms == written->physic_ms && s->checkpoint.logics_ms == written->logics_ms)
+    if (s->checkpoint.physic_ms == written->physic_ms &&
+        s->checkpoint.logics_ms == written->logics_ms)
         return;
     if (checkpoint_write(s->checkpoint_path, &s->checkpoint))
         log_error("checkpoint not written: %s", tl_error_text());

@@ -6,11 +6,11 @@
 
 #include "proto/record.h"
 
-#define FORMAT_LOG_DIR        "commitlog"
-#define FORMAT_QUEUE_DIR      "consumequeue"
-#define FORMAT_CHECKPOINT     "checkpoint"
-#define FORMAT_ABORT          "abort"
-#define FORMAT_LOCK           "lock"
+#define FORMAT_LOG_DIR    "commitlog"
+#define FORMAT_QUEUE_DIR  "consumequeue"
+#define FORMAT_CHECKPOINT "checkpoint"
+#define FORMAT_ABORT      "abort"
+#define FORMAT_LOCK       "lock"
 
 enum {
     FORMAT_CHECKPOINT_SIZE = 4096,

@@ -8,8 +8,9 @@
 
 enum {
     ENTRIES_AT_ONCE = 64,
-    PAYLOAD_MAX = 12 << 20,      /* one answer stays below a frame, whatever the limits say */
-    RECENT_BYTES = 256 << 20,    /* "young": so close to the log's end that it surely is in memory */
+    PAYLOAD_MAX = 12 << 20, /* one answer stays below a frame, whatever the limits say */
+    RECENT_BYTES =
+        256 << 20, /* "young": so close to the log's end that it surely is in memory */
 };
 
 static const char *const status_names[] = {
@@ -112,7 +113,8 @@ static void take(struct reading *r, struct seg_view *view, const struct cq_entry
     out->bytes += e->size;
 }
 
-static enum read_verdict ask_filter(struct reading *r, const struct seg_view *view, const struct cq_entry *e, int64_t offset)
+static enum read_verdict ask_filter(struct reading *r, const struct seg_view *view,
+                                    const struct cq_entry *e, int64_t offset)
 {
     if (!r->q->record)
         return READ_TAKE;
@@ -129,8 +131,9 @@ static int one_entry(struct reading *r, const struct cq_entry *e, int64_t offset
     struct read_result *out = r->out;
     struct seg_view view;
 
-    if (out->messages > 0 && (out->messages >= q->max_nums || out->bytes + e->size > q->max_bytes ||
-                              out->bytes + e->size > PAYLOAD_MAX))
+    if (out->messages > 0 &&
+        (out->messages >= q->max_nums || out->bytes + e->size > q->max_bytes ||
+         out->bytes + e->size > PAYLOAD_MAX))
         return 0;
     if (out->scanned >= q->scan_entries)
         return 0;
@@ -143,8 +146,10 @@ static int one_entry(struct reading *r, const struct cq_entry *e, int64_t offset
     }
     if (e->size <= 0 || e->size > view.len) {
         segq_unpin(&view);
-        return -tl_fail(TL_ECORRUPT, "queue %.*s-%d offset %lld points at %lld+%d, which is no record",
-                        TL_STR_ARG(q->topic), q->queue_id, (long long)offset, (long long)e->log_pos, e->size);
+        return -tl_fail(TL_ECORRUPT,
+                        "queue %.*s-%d offset %lld points at %lld+%d, which is no record",
+                        TL_STR_ARG(q->topic), q->queue_id, (long long)offset,
+                        (long long)e->log_pos, e->size);
     }
     enum read_verdict verdict = ask_filter(r, &view, e, offset);
     if (verdict == READ_TAKE) {
@@ -179,7 +184,11 @@ static int read_entries(struct reading *r, struct consumequeue *cq)
 
 int read_messages(struct store *s, const struct read_query *q, struct read_result *out)
 {
-    struct reading r = {.s = s, .q = q, .out = out, .slices_cap = sizeof(out->inline_slices) / sizeof(out->inline_slices[0])};
+    struct reading r = {.s = s,
+                        .q = q,
+                        .out = out,
+                        .slices_cap =
+                            sizeof(out->inline_slices) / sizeof(out->inline_slices[0])};
     struct consumequeue *cq = cqset_find(&s->queues, q->topic, q->queue_id, false);
 
     out->status = READ_NO_MATCHED_LOGIC_QUEUE;
@@ -214,10 +223,13 @@ int read_at(struct store *s, int64_t log_pos, struct read_slice *out)
 
     if (log_pos < 0 || log_pos >= atomic_load_explicit(&s->log_end, memory_order_acquire) ||
         !segq_pin(&s->log, log_pos, &view))
-        return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld", (long long)log_pos);
-    if (record_decode(view.data, (size_t)view.len, 0, &r) != RECORD_MESSAGE || r.log_pos != log_pos) {
+        return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld",
+                       (long long)log_pos);
+    if (record_decode(view.data, (size_t)view.len, 0, &r) != RECORD_MESSAGE ||
+        r.log_pos != log_pos) {
         segq_unpin(&view);
-        return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld", (long long)log_pos);
+        return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld",
+                       (long long)log_pos);
     }
     *out = (struct read_slice){view.data, r.size, view.segment};
     return 0;
@@ -228,7 +240,8 @@ static int64_t entry_time(struct store *s, struct consumequeue *cq, int64_t offs
     struct cq_entry e;
     struct seg_view view;
 
-    if (cq_read(cq, offset, &e, 1) != 1 || e.size == CQ_PADDING_SIZE || !segq_pin(&s->log, e.log_pos, &view))
+    if (cq_read(cq, offset, &e, 1) != 1 || e.size == CQ_PADDING_SIZE ||
+        !segq_pin(&s->log, e.log_pos, &view))
         return -1;
     int64_t ms = record_store_timestamp(view.data);
     segq_unpin(&view);
@@ -264,7 +277,8 @@ static int64_t first_later(struct store *s, struct consumequeue *cq, int64_t ms,
     return low;
 }
 
-int64_t read_offset_by_time(struct store *s, struct tl_str topic, int32_t queue_id, int64_t ms, bool upper)
+int64_t read_offset_by_time(struct store *s, struct tl_str topic, int32_t queue_id, int64_t ms,
+                            bool upper)
 {
     struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
 

@@ -43,8 +43,8 @@ struct scan {
 /* The record that begins a segment; false when there is none that could be one. */
 static bool first_record(const struct segment *g, struct record *out)
 {
-    return record_decode(g->map, (size_t)g->size, 0, out) == RECORD_MESSAGE && out->log_pos == g->start &&
-           out->store_timestamp > 0;
+    return record_decode(g->map, (size_t)g->size, 0, out) == RECORD_MESSAGE &&
+           out->log_pos == g->start && out->store_timestamp > 0;
 }
 
 static void max_log_end(void *arg, struct consumequeue *q)
@@ -80,7 +80,8 @@ static void tell(struct scan *c)
     if (!c->s->opts.on_progress || now - c->told_ms < PROGRESS_MS)
         return;
     c->told_ms = now;
-    c->s->opts.on_progress(c->s->opts.arg, "recovering the log", c->pos - segq_begin(&c->s->log),
+    c->s->opts.on_progress(c->s->opts.arg, "recovering the log",
+                           c->pos - segq_begin(&c->s->log),
                            segq_end(&c->s->log) - segq_begin(&c->s->log));
 }
 
@@ -91,7 +92,8 @@ static bool newer_record(const struct scan *c, const struct segment *g, int64_t 
 {
     struct record r;
 
-    return record_decode(g->map + at, (size_t)(g->size - at), RECORD_CHECK_CRC, &r) == RECORD_MESSAGE &&
+    return record_decode(g->map + at, (size_t)(g->size - at), RECORD_CHECK_CRC, &r) ==
+               RECORD_MESSAGE &&
            r.log_pos == g->start + at && r.store_timestamp >= c->last_ms;
 }
 
@@ -143,7 +145,8 @@ static int step(struct scan *c)
     if (!g)
         return 0;
     int64_t at = c->pos - g->start;
-    int kind = record_decode(g->map + at, (size_t)(g->size - at), s->opts.check_crc ? RECORD_CHECK_CRC : 0, &r);
+    int kind = record_decode(g->map + at, (size_t)(g->size - at),
+                             s->opts.check_crc ? RECORD_CHECK_CRC : 0, &r);
     if (kind == RECORD_BLANK && (int64_t)r.size == g->size - at) {
         c->pos = g->start + g->size;
         return 1;
@@ -244,7 +247,7 @@ int recover(struct store *s)
     atomic_store(&s->log_flushed, first); /* what was scanned may not be on the disk yet */
     s->recovered_bytes = c.pos - first;
     s->recovery_ms = clock_mono_ms() - begun;
-    log_info("log recovered clean=%s from=%" PRId64 " end=%" PRId64 " took_ms=%" PRId64, s->clean_start ? "yes" : "no", first,
-             c.pos, s->recovery_ms);
+    log_info("log recovered clean=%s from=%" PRId64 " end=%" PRId64 " took_ms=%" PRId64,
+             s->clean_start ? "yes" : "no", first, c.pos, s->recovery_ms);
     return ensure_tail(s);
 }

@@ -14,7 +14,8 @@
 
 static int failed(const struct segment *s, int err, const char *doing)
 {
-    return tl_fail_errno(err == ENOSPC || err == EDQUOT ? TL_ENOSPC : TL_EIO, err, "%s %s", doing, s->path);
+    return tl_fail_errno(err == ENOSPC || err == EDQUOT ? TL_ENOSPC : TL_EIO, err, "%s %s",
+                         doing, s->path);
 }
 
 static struct segment *make(const char *dir, int64_t start, int64_t size)
@@ -50,7 +51,8 @@ static int allocate(struct segment *s, enum segment_mode mode)
     return err ? failed(s, err, "allocating") : 0;
 }
 
-int segment_create(struct segment **out, const char *dir, int64_t start, int64_t size, enum segment_mode mode)
+int segment_create(struct segment **out, const char *dir, int64_t start, int64_t size,
+                   enum segment_mode mode)
 {
     struct segment *s = make(dir, start, size);
     int rc;
@@ -73,7 +75,8 @@ int segment_create(struct segment **out, const char *dir, int64_t start, int64_t
     return 0;
 }
 
-int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size, enum segment_mode mode)
+int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size,
+                 enum segment_mode mode)
 {
     struct segment *s = make(dir, start, size);
     struct stat st;
@@ -83,7 +86,8 @@ int segment_open(struct segment **out, const char *dir, int64_t start, int64_t s
     if (s->fd < 0 || fstat(s->fd, &st))
         rc = failed(s, errno, "opening");
     else if (st.st_size != size)
-        rc = tl_fail(TL_ECORRUPT, "%s has %" PRId64 " bytes, its neighbours have %" PRId64, s->path, (int64_t)st.st_size, size);
+        rc = tl_fail(TL_ECORRUPT, "%s has %" PRId64 " bytes, its neighbours have %" PRId64,
+                     s->path, (int64_t)st.st_size, size);
     else
         rc = map(s, mode);
     if (rc) {
@@ -164,7 +168,8 @@ static int write_zeros(struct segment *s, int64_t at)
     static const char zeros[65536];
 
     while ((at = segment_next_data(s, at)) < s->size) {
-        int64_t n = s->size - at < (int64_t)sizeof(zeros) ? s->size - at : (int64_t)sizeof(zeros);
+        int64_t n =
+            s->size - at < (int64_t)sizeof(zeros) ? s->size - at : (int64_t)sizeof(zeros);
         ssize_t done = pwrite(s->fd, zeros, (size_t)n, at);
         if (done < 0 && errno != EINTR)
             return failed(s, errno, "zeroing");

@@ -17,7 +17,7 @@ struct segment {
     int fd;
     int64_t start; /* position of its first byte in the queue's stream */
     int64_t size;
-    uint8_t *map;  /* read-only unless it was opened writable */
+    uint8_t *map; /* read-only unless it was opened writable */
     char *path;
 };
 
@@ -27,9 +27,11 @@ enum segment_mode {
 };
 
 /* A new file @dir/<start, 20 digits>.  SEGMENT_READ: all its blocks are allocated now.  0, TL_ENOSPC, TL_EIO. */
-int segment_create(struct segment **out, const char *dir, int64_t start, int64_t size, enum segment_mode mode);
+int segment_create(struct segment **out, const char *dir, int64_t start, int64_t size,
+                   enum segment_mode mode);
 /* An existing file, which must have @size bytes. */
-int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size, enum segment_mode mode);
+int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size,
+                 enum segment_mode mode);
 struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment *s);
 /* Unlink the file; the bytes stay readable for those who hold it. */

@@ -39,11 +39,13 @@ static int list_files(const char *path, struct found **out, size_t *n)
         int64_t start;
         if (e->d_name[0] == '.' || e->d_type == DT_DIR)
             continue;
-        if (!tl_str_i64(tl_str_of(e->d_name), &start) || start < 0 || strlen(e->d_name) != NAME_DIGITS) {
+        if (!tl_str_i64(tl_str_of(e->d_name), &start) || start < 0 ||
+            strlen(e->d_name) != NAME_DIGITS) {
             closedir(dir);
             free(*out);
             *out = NULL;
-            return tl_fail(TL_ECORRUPT, "%s/%s: not a file of RocketMQ's store; move it away", path, e->d_name);
+            return tl_fail(TL_ECORRUPT, "%s/%s: not a file of RocketMQ's store; move it away",
+                           path, e->d_name);
         }
         if (*n == cap)
             *out = xrealloc(*out, (cap = cap ? cap * 2 : 16) * sizeof(**out));
@@ -71,8 +73,9 @@ static int open_files(struct segq *q, const struct found *files, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct segment *s;
         if (i > 0 && files[i].start != files[i - 1].start + q->size)
-            return tl_fail(TL_ECORRUPT, "%s: a file is missing between %020" PRId64 " and %020" PRId64, q->dir,
-                           files[i - 1].start, files[i].start);
+            return tl_fail(TL_ECORRUPT,
+                           "%s: a file is missing between %020" PRId64 " and %020" PRId64,
+                           q->dir, files[i - 1].start, files[i].start);
         int rc = segment_open(&s, q->dir, files[i].start, q->size, q->mode);
         if (rc)
             return rc;

@@ -24,11 +24,16 @@
 static const struct foreign {
     const char *path, *what;
 } foreign_stores[] = {
-    {"config/metadata", "metadata in RocksDB (configManagerVersion=V2): export it to JSON with Apache's tools first"},
-    {"config/topics", "topic settings in RocksDB: export them to JSON with Apache's tools first"},
-    {"config/subscriptionGroups", "group settings in RocksDB: export them to JSON with Apache's tools first"},
-    {"config/consumerOffsets", "consumer offsets in RocksDB: export them to JSON with Apache's tools first"},
-    {"consumequeue_rocksdb", "consume queues in RocksDB (storeType=defaultRocksDB): remove that folder to have them rebuilt"},
+    {"config/metadata",
+     "metadata in RocksDB (configManagerVersion=V2): export it to JSON with Apache's tools first"},
+    {"config/topics",
+     "topic settings in RocksDB: export them to JSON with Apache's tools first"},
+    {"config/subscriptionGroups",
+     "group settings in RocksDB: export them to JSON with Apache's tools first"},
+    {"config/consumerOffsets",
+     "consumer offsets in RocksDB: export them to JSON with Apache's tools first"},
+    {"consumequeue_rocksdb",
+     "consume queues in RocksDB (storeType=defaultRocksDB): remove that folder to have them rebuilt"},
     {"dledger", "a DLedger log: start from an ordinary replica's store"},
     {"batchconsumequeue", "batch consume queues (queue.type=BatchCQ): drop those topics first"},
 };
@@ -86,7 +91,8 @@ static int load(struct store *s)
     s->clean_start = !fs_exists(s->abort_path);
     rc = segq_open(&s->log, s->log_dir, &log_bytes, SEGMENT_READ);
     if (!rc && log_bytes != s->opts.log_file_bytes && s->log.n)
-        log_info("log files keep their size bytes=%lld configured=%lld", (long long)log_bytes, (long long)s->opts.log_file_bytes);
+        log_info("log files keep their size bytes=%lld configured=%lld", (long long)log_bytes,
+                 (long long)s->opts.log_file_bytes);
     if (!rc)
         rc = cqset_open(&s->queues, queue_dir, queue_bytes);
     if (!rc)
@@ -114,7 +120,8 @@ static int start(struct store *s)
 {
     int rc;
 
-    if ((rc = take_lock(s)) || (rc = check_foreign(s)) || (rc = load(s)) || (rc = write_abort(s)))
+    if ((rc = take_lock(s)) || (rc = check_foreign(s)) || (rc = load(s)) ||
+        (rc = write_abort(s)))
         return rc;
     s->started = true;
     if ((rc = prep_start(s)) || (rc = flush_start(s)))
@@ -130,7 +137,8 @@ int store_open(struct store **out, const struct store_opts *opts)
     s->opts = *opts;
     s->lock_fd = -1;
     s->root = xstrdup(opts->root_dir);
-    s->log_dir = opts->log_dir ? xstrdup(opts->log_dir) : xasprintf("%s/" FORMAT_LOG_DIR, s->root);
+    s->log_dir =
+        opts->log_dir ? xstrdup(opts->log_dir) : xasprintf("%s/" FORMAT_LOG_DIR, s->root);
     s->checkpoint_path = xasprintf("%s/" FORMAT_CHECKPOINT, s->root);
     s->abort_path = xasprintf("%s/" FORMAT_ABORT, s->root);
     mailbox_init(&s->submitted);
@@ -185,12 +193,14 @@ void store_fatal(struct store *s, const char *text)
 
 /* ---- queues ------------------------------------------------------------------------------- */
 
-struct consumequeue *store_queue(struct store *s, struct tl_str topic, int32_t queue_id, bool create)
+struct consumequeue *store_queue(struct store *s, struct tl_str topic, int32_t queue_id,
+                                 bool create)
 {
     return cqset_find(&s->queues, topic, queue_id, create);
 }
 
-void store_queue_bounds(struct store *s, struct tl_str topic, int32_t queue_id, int64_t *min, int64_t *max)
+void store_queue_bounds(struct store *s, struct tl_str topic, int32_t queue_id, int64_t *min,
+                        int64_t *max)
 {
     const struct consumequeue *q = cqset_find(&s->queues, topic, queue_id, false);
 

@@ -46,7 +46,7 @@ struct store {
     struct mailbox submitted;
     _Atomic int token;
     struct segment *tail;
-    int64_t tail_pos;       /* where the next record goes */
+    int64_t tail_pos; /* where the next record goes */
     int64_t last_store_ms;
     struct cq_touched touched;
     /* published */
@@ -58,7 +58,8 @@ struct store {
     struct prep prep;
     struct flusher flusher;
     /* counters */
-    _Atomic uint64_t put_messages, put_bytes, put_failures, put_class[STORE_LATENCY_CLASSES], put_max_us;
+    _Atomic uint64_t put_messages, put_bytes, put_failures, put_class[STORE_LATENCY_CLASSES],
+        put_max_us;
     _Atomic int64_t token_since_ns;
     int64_t recovered_bytes, recovery_ms;
     bool clean_start, started;
