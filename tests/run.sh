@@ -88,14 +88,18 @@ run_lint() {
     done
 }
 
-# Needs objects, so it runs behind a build.
-lint_symbols() {
-    if python3 tests/lint/symbols.py "build/$1" >"$logs/lint-symbols.log" 2>&1; then
-        count 1 0 0 "lint symbols"
-    else
-        cat "$logs/lint-symbols.log"
-        count 0 1 0 "lint symbols"
-    fi
+# These two need objects and programs, so they run behind a build.
+lint_build() {
+    local check log
+    for check in symbols.py reference.sh; do
+        log=$logs/lint-${check%.*}.log
+        if "tests/lint/$check" "build/$1" >"$log" 2>&1; then
+            count 1 0 0 "lint ${check%.*}"
+        else
+            cat "$log"
+            count 0 1 0 "lint ${check%.*}"
+        fi
+    done
 }
 
 # Sums of cmocka's own lines in ctest's log; a program that ended without them counts as one failure.
@@ -133,9 +137,26 @@ unit_under() {
     count $(cmocka_sums "$all") "unit tests under $preset"
 }
 
+# The tests beside the ready-made scripts: TAP from mqlua.
+script_tests() {
+    local test log ok bad
+    for test in filters/*_test.lua; do
+        log=$logs/script-$(basename "$test" .lua).log
+        "$1/bin/mqlua" test "$test" >"$log" 2>&1 || echo "not ok: exit code $?" >>"$log"
+        ok=$(grep -c '^ok' "$log")
+        bad=$(grep -c '^not ok' "$log")
+        [ $((ok + bad)) -gt 0 ] || bad=1
+        [ "$bad" = 0 ] || cat "$log"
+        count "$ok" "$bad" 0 "script $test"
+    done
+}
+
 run_unit() {
     unit_under asan
-    [ -d build/asan/CMakeFiles ] && lint_symbols asan
+    if build asan all; then
+        lint_build asan
+        script_tests build/asan
+    fi
     unit_under tsan
 }
 

@@ -1,5 +1,5 @@
 /*
- * namesrv - the name server: brokers register here, clients ask for routes (NamesrvController)
+ * namesrv (ns_) - the name server: brokers register here, clients ask for routes (NamesrvController)
  *
  * Runs in a process of its own or inside a broker's.  State is in memory but for the KV
  * configuration; brokers bring theirs every 30 s.

@@ -1,193 +1,249 @@
 /*
- * call - calling a hook: budget, counters, breaker
+ * call - hooks called from C: the binding's arguments, its breaker, its counters
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/err.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "script/bundle.h"
+#include "script/vm.h"
 
 #undef LOG_MODULE
 #define LOG_MODULE "script"
 
-enum { LOG_EVERY_MS = 1000 };
+enum { FAILURE_LOG_MS = 1000 };
 
-static const char *const result_names[SCRIPT_RESULTS] = {"ok",   "runtime", "budget",
-                                                         "time", "memory",  "missing"};
+/* ---- arguments ---------------------------------------------------------------------------- */
 
-const char *script_result_name(enum script_result r)
+static int unknown_arg(lua_State *L)
 {
-    return result_names[r];
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+    return luaL_error(L, "args.%s is not declared in the script's args", name);
 }
 
-uint64_t script_binding_id(void)
+static int changed_arg(lua_State *L)
 {
-    static _Atomic uint64_t next = 1;
-    return atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+    return luaL_error(L, "args can't be extended by the script");
 }
 
-/* ---- the binding on this state ------------------------------------------------------------ */
-
-static void resolve(struct script_vm *vm, struct vm_binding *vb, const struct script_binding *b)
+static void push_json(lua_State *L, const json_t *v)
 {
-    HASH_FIND(hh, vm->prepared, b->script, strlen(b->script), vb->prepared);
-    vb->epoch = vm->epoch;
-}
-
-static struct vm_binding *binding_of(struct script_vm *vm, const struct script_binding *b)
-{
-    struct vm_binding *vb;
-
-    HASH_FIND(hh, vm->bindings, &b->id, sizeof(b->id), vb);
-    if (!vb) {
-        vb = xzalloc(sizeof(*vb));
-        vb->id = b->id;
-        lib_push_json(vm->L, b->args);
-        vb->args_ref = luaL_ref(vm->L, LUA_REGISTRYINDEX);
-        resolve(vm, vb, b);
-        HASH_ADD(hh, vm->bindings, id, sizeof(vb->id), vb);
+    switch (json_typeof(v)) {
+    case JSON_STRING: lua_pushlstring(L, json_string_value(v), json_string_length(v)); break;
+    case JSON_TRUE:
+    case JSON_FALSE: lua_pushboolean(L, json_is_true(v)); break;
+    case JSON_INTEGER:
+    case JSON_REAL: lua_pushnumber(L, json_number_value(v)); break;
+    default: lua_pushnil(L);
     }
-    if (vb->epoch != vm->epoch)
-        resolve(vm, vb, b);
-    return vb;
+}
+
+struct making {
+    const json_t *args;
+    int ref;
+};
+
+static int make_args(lua_State *L)
+{
+    struct making *m = lua_touserdata(L, 1);
+    json_t *args = (json_t *)(uintptr_t)m->args; /* iterating takes no const */
+    const char *key;
+    json_t *value;
+
+    lua_newtable(L);
+    json_object_foreach(args, key, value)
+    {
+        push_json(L, value);
+        lua_setfield(L, -2, key);
+    }
+    lua_newtable(L);
+    lua_pushcfunction(L, unknown_arg);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, changed_arg);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    m->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* What this vm keeps for @b; NULL with *failed when its arguments do not fit into memory. */
+static struct vm_use *use_of(struct script_vm *vm, const struct script_binding *b, enum script_result *failed)
+{
+    struct vm_use *use = vm->last_use;
+
+    if (use && use->id == b->id && use->generation == vm->generation)
+        return use;
+    HASH_FIND(hh, vm->uses, &b->id, sizeof(b->id), use);
+    if (!use) {
+        struct making m = {b->args, LUA_NOREF};
+        *failed = vm_outcome(vm, lua_cpcall(vm->L, make_args, &m), b->script);
+        if (*failed)
+            return NULL;
+        use = xzalloc(sizeof(*use));
+        use->id = b->id;
+        use->args = m.ref;
+        HASH_ADD(hh, vm->uses, id, sizeof(use->id), use);
+    } else if (use->generation == vm->generation) {
+        vm->last_use = use;
+        return use;
+    }
+    HASH_FIND_STR(vm->scripts, b->script, use->script);
+    use->generation = vm->generation;
+    vm->last_use = use;
+    return use;
 }
 
 /* ---- breaker ------------------------------------------------------------------------------ */
 
-/* False: the policy applies without a call.  While open, one call a second is let through as a probe. */
-static bool breaker_lets(struct script_binding *b, int64_t now_ms)
+/* May the call be made?  With an open breaker one caller per SCRIPT_BREAKER_PROBE_MS gets through. */
+static bool breaker_lets_through(struct script_binding *b)
 {
-    int64_t at = atomic_load_explicit(&b->probe_at_ms, memory_order_relaxed);
+    int64_t probe = atomic_load_explicit(&b->probe_at_ms, memory_order_relaxed);
 
-    if (at == 0)
+    if (!probe)
         return true;
-    return now_ms >= at && atomic_compare_exchange_strong(&b->probe_at_ms, &at,
-                                                          now_ms + SCRIPT_BREAKER_PROBE_MS);
+    int64_t now = clock_mono_ms();
+    return now >= probe && atomic_compare_exchange_strong(&b->probe_at_ms, &probe, now + SCRIPT_BREAKER_PROBE_MS);
 }
 
-static void count_failure(struct script_binding *b, enum script_result rc, int64_t now_ms)
+static void breaker_note_success(struct script_binding *b)
 {
-    stats_add(&b->counters.errors[rc], 1);
-    atomic_store_explicit(&b->counters.last_error_ms, clock_now_ms(), memory_order_relaxed);
-    log_warn_every(LOG_EVERY_MS, "script failed name=%s kind=%s: %s", b->script,
-                   result_names[rc], tl_error_text());
-    if (atomic_fetch_add_explicit(&b->failures_in_row, 1, memory_order_relaxed) + 1 ==
-        SCRIPT_BREAKER_ERRORS) {
-        atomic_store(&b->probe_at_ms, now_ms + SCRIPT_BREAKER_PROBE_MS);
-        log_error("script breaker open name=%s failures_in_row=%d", b->script,
-                  SCRIPT_BREAKER_ERRORS);
+    if (atomic_load_explicit(&b->failures_in_row, memory_order_relaxed)) {
+        b->failures_in_row = 0;
+        if (atomic_exchange(&b->probe_at_ms, 0))
+            log_info("breaker closed script=%s", b->script);
     }
 }
 
-static void count_success(struct script_binding *b)
+static void breaker_note_failure(struct script_binding *b, enum script_result r)
 {
-    if (atomic_load_explicit(&b->failures_in_row, memory_order_relaxed) == 0)
-        return;
-    atomic_store_explicit(&b->failures_in_row, 0, memory_order_relaxed);
-    if (atomic_exchange(&b->probe_at_ms, 0))
-        log_info("script breaker closed name=%s", b->script);
+    int64_t closed = 0;
+
+    b->last_failure = (int32_t)r;
+    if (atomic_fetch_add(&b->failures_in_row, 1) + 1 >= SCRIPT_BREAKER_ERRORS &&
+        atomic_compare_exchange_strong(&b->probe_at_ms, &closed, clock_mono_ms() + SCRIPT_BREAKER_PROBE_MS))
+        log_warn("breaker opened script=%s failures=%d", b->script, SCRIPT_BREAKER_ERRORS);
 }
 
-static void count_call(struct script_binding *b, const struct script_vm *vm, int64_t ns)
-{
-    struct script_counters *c = &b->counters;
+/* ---- failures ----------------------------------------------------------------------------- */
 
-    stats_add(&c->calls, 1);
-    stats_add(&c->instructions, (uint64_t)(vm->instructions_given - vm->instructions_left));
+/* Count it, log it, and after out of memory begin anew; the text stays that of the failure. */
+static enum script_result failed_call(struct script_vm *vm, struct script_binding *b, struct vm_script *s,
+                                      enum script_result r)
+{
+    struct log_rate none = {0};
+    struct tl_error why;
+    uint64_t held_back;
+
+    tl_error_save(&why, TL_ESCRIPT);
+    stats_add(&b->counters.errors[r], 1);
+    b->counters.last_error_ms = clock_now_ms();
+    if (log_rate_ok(s ? &s->failures : &none, FAILURE_LOG_MS, &held_back))
+        log_warn("script failed script=%s kind=%s held_back=%llu error=\"%s\"", b->script,
+                 script_result_name(r), (unsigned long long)held_back, why.text);
+    breaker_note_failure(b, r);
+    if (r == SCRIPT_ERR_MEMORY)
+        vm_rebuild(vm);
+    tl_error_raise(&why);
+    return r;
+}
+
+static enum script_result missing(struct script_binding *b)
+{
+    static struct log_rate rate;
+    uint64_t held_back;
+
+    tl_fail(TL_ESCRIPT, "no script named %s with this hook is deployed", b->script);
+    stats_add(&b->counters.errors[SCRIPT_ERR_MISSING], 1);
+    b->counters.last_error_ms = clock_now_ms();
+    if (log_rate_ok(&rate, FAILURE_LOG_MS, &held_back))
+        log_warn("script missing script=%s held_back=%llu", b->script, (unsigned long long)held_back);
+    return SCRIPT_ERR_MISSING;
+}
+
+/* ---- filter ------------------------------------------------------------------------------- */
+
+static void note_time(struct script_counters *c, int64_t ns)
+{
+    int64_t max = atomic_load_explicit(&c->max_ns, memory_order_relaxed);
+
     stats_add(&c->time_ns, (uint64_t)ns);
-    if (ns > atomic_load_explicit(&c->max_ns, memory_order_relaxed))
-        atomic_store_explicit(&c->max_ns, ns, memory_order_relaxed);
+    while (ns > max && !atomic_compare_exchange_weak_explicit(&c->max_ns, &max, ns, memory_order_relaxed,
+                                                              memory_order_relaxed))
+        ;
 }
 
-/* ---- calling ------------------------------------------------------------------------------ */
-
-/* A state that ran out of memory is made anew: what a script hid in its upvalues goes with it. */
-static void rebuild(struct script_vm *vm)
+/* The value on top as a decision; pops it. */
+static enum script_result take_decision(struct script_vm *vm, const struct script_binding *b, bool *accept)
 {
-    struct prepared *p, *tmp, *old = vm->prepared;
-    struct vm_binding *b, *btmp;
+    int type = lua_type(vm->L, -1);
+    bool yes = lua_toboolean(vm->L, -1);
 
-    HASH_ITER (hh, vm->bindings, b, btmp) {
-        script_vm_forget(vm, b->id);
+    lua_pop(vm->L, 1);
+    if (type != LUA_TBOOLEAN && type != LUA_TNIL) {
+        tl_fail(TL_ESCRIPT, "%s:1: filter returned a %s: expected true or false", b->script,
+                lua_typename(vm->L, type));
+        return SCRIPT_ERR_RUNTIME;
     }
-    vm_shut(vm);
-    vm->prepared = NULL;
-    vm->epoch++;
-    int rc = vm_open(vm);
-    HASH_ITER (hh, old, p, tmp) {
-        struct prepared *again = NULL;
-        HASH_DEL(old, p);
-        if (!rc && bundle_prepare(vm, p->bundle, false, &again))
-            log_error("script not prepared again name=%s: %s", p->bundle->name,
-                      tl_error_text());
-        if (again)
-            HASH_ADD_KEYPTR(hh, vm->prepared, again->bundle->name, strlen(again->bundle->name),
-                            again);
-        script_bundle_unref(p->bundle);
-        free(p);
-    }
-    log_warn("script state rebuilt after running out of memory limit=%lld",
-             (long long)vm->limits.memory_bytes);
+    *accept = yes;
+    return SCRIPT_OK;
 }
 
-static enum script_result call_filter(struct script_vm *vm, const struct vm_binding *vb,
-                                      const struct script_message *m, bool *accept)
+static void point_view(struct script_vm *vm, const struct script_message *m)
 {
-    lua_State *L = vm->L;
+    vm->message.m = *m;
+    vm->message.decoded = vm->message.expanded = false;
+}
 
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vb->prepared->hook_ref[SCRIPT_HOOK_filter]);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->message_ref);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vb->args_ref);
-    message_begin(vm, m);
-    enum script_result rc = vm_call(vm, 2, 1, 1);
-    message_end(vm);
-    if (rc == SCRIPT_OK) {
-        *accept = lua_toboolean(L, -1);
-        lua_pop(L, 1);
-    }
-    return rc;
+static void blind_view(struct script_vm *vm)
+{
+    vm->message.m.record = NULL;
+    if (vm->message.plain.cap)
+        strbuf_release(&vm->message.plain);
 }
 
 enum script_result script_filter(struct script_vm *vm, struct script_binding *b,
                                  const struct script_message *m, bool *accept)
 {
-    int64_t begun = clock_mono_ns();
+    enum script_result r = SCRIPT_OK;
+    bool yes = false;
 
-    if (!breaker_lets(b, begun / 1000000)) {
-        stats_add(&b->counters.errors[SCRIPT_ERR_RUNTIME], 1);
-        tl_fail(TL_ESCRIPT, "%s: breaker open", b->script);
-        return SCRIPT_ERR_RUNTIME;
+    if (!breaker_lets_through(b)) {
+        r = (enum script_result)b->last_failure;
+        tl_fail(TL_ESCRIPT, "script %s is not called after %d failures in a row, the last: %s", b->script,
+                SCRIPT_BREAKER_ERRORS, script_result_name(r));
+        return r;
     }
-    struct vm_binding *vb = vm->L ? binding_of(vm, b) : NULL;
-    if (!vb || !vb->prepared || vb->prepared->hook_ref[SCRIPT_HOOK_filter] == LUA_NOREF) {
-        tl_fail(TL_ESCRIPT, "%s: not deployed, or it has no filter", b->script);
-        count_failure(b, SCRIPT_ERR_MISSING, begun / 1000000);
-        return SCRIPT_ERR_MISSING;
-    }
-    enum script_result rc = call_filter(vm, vb, m, accept);
-    count_call(b, vm, clock_mono_ns() - begun);
-    if (rc == SCRIPT_OK) {
-        count_success(b);
-        stats_add(*accept ? &b->counters.accepted : &b->counters.rejected, 1);
-    } else {
-        count_failure(b, rc, begun / 1000000);
-    }
-    if (rc == SCRIPT_ERR_MEMORY)
-        rebuild(vm);
-    else
-        vm_collect(vm);
-    return rc;
-}
+    struct vm_use *use = use_of(vm, b, &r);
+    if (!use)
+        return failed_call(vm, b, NULL, r);
+    struct vm_script *s = use->script;
+    if (!s || s->hook[SCRIPT_HOOK_filter] == LUA_NOREF)
+        return missing(b);
 
-int64_t script_vm_heap(const struct script_vm *vm)
-{
-    return vm->heap;
-}
+    int64_t began = clock_mono_ns();
+    vm_begin(vm, 1);
+    vm->running = s;
+    point_view(vm, m);
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, s->hook[SCRIPT_HOOK_filter]);
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->view);
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, use->args);
+    r = vm_outcome(vm, lua_pcall(vm->L, 2, 1, 0), b->script);
+    if (!r)
+        r = take_decision(vm, b, &yes);
+    blind_view(vm);
+    int64_t used = vm->used;
+    vm_end(vm);
 
-void script_vm_idle(struct script_vm *vm)
-{
-    if (vm->L)
-        vm_collect(vm);
+    stats_add(&b->counters.calls, 1);
+    if (used)
+        stats_add(&b->counters.instructions, (uint64_t)used);
+    note_time(&b->counters, clock_mono_ns() - began);
+    if (r)
+        return failed_call(vm, b, s, r);
+    breaker_note_success(b);
+    stats_add(yes ? &b->counters.accepted : &b->counters.rejected, 1);
+    *accept = yes;
+    return SCRIPT_OK;
 }

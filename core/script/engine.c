@@ -1,507 +1,517 @@
 /*
- * engine - deployed scripts and their way onto every state
+ * engine - deployed scripts, the vms, and how a version gets into all of them or none
+ *
+ * A change (deploy, rollback, delete) has the engine to itself: `busy`.  It works on the vms there are
+ * when it begins; one that is made meanwhile waits for its end, one that is closed answers by itself.
+ * The vms do their part on their own threads, by mail; a vm without a reactor does it at once.
+ *
+ *   1. compile and run the chunk in a scratch state, read what it declares
+ *   2. every vm prepares it: all must say yes within ROLLOUT_TIMEOUT_MS
+ *   3. every vm swaps; or, after a no or a silence, drops what it prepared.  Mails of one thread keep their
+ *      order, so a late prepare is followed by its drop
  */
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "base/err.h"
 #include "base/lock.h"
+#include "base/mailbox.h"
 #include "base/mem.h"
 #include "net/reactor.h"
 #include "script/bundle.h"
 
-enum { ANSWER_MS = 5000 };
+#undef LOG_MODULE
+#define LOG_MODULE "script"
 
-struct deployed {
-    char *name; /* key */
-    struct script_bundle *now, *before;
-    UT_hash_handle hh;
+enum { ROLLOUT_TIMEOUT_MS = 5000 };
+
+struct entry {
+    struct script_bundle *current, *previous; /* previous may be NULL */
+    UT_hash_handle hh;                        /* by current's name */
 };
 
 struct script_engine {
-    pthread_mutex_t deploying; /* one deployment at a time; held while threads are waited for */
-    struct lock lock;          /* the table and the list below; held for moments */
-    struct deployed *table;
+    struct lock lock;
+    pthread_cond_t idle; /* busy ended */
+    bool busy;
+    struct entry *entries; /* sorted by name */
     struct script_vm *vms;
-    struct script_limits limits;
+    int vm_count;
+    _Atomic int32_t instructions, time_us;
+    _Atomic int64_t memory_bytes;
 };
+
+/* ---- names and numbers -------------------------------------------------------------------- */
+
+static const char *const hook_names[] = {
+#define X(name, thread, may_wait, args, doc) #name,
+#include "script/hooks.def"
+#undef X
+};
+
+const char *script_hook_name(enum script_hook hook)
+{
+    return hook_names[hook];
+}
+
+const char *script_result_name(enum script_result r)
+{
+    static const char *const names[] = {"ok", "runtime", "budget", "time", "memory", "missing"};
+    return names[r];
+}
+
+uint64_t script_binding_id(void)
+{
+    static _Atomic uint64_t last;
+    return atomic_fetch_add(&last, 1) + 1;
+}
+
+/* ---- engine ------------------------------------------------------------------------------- */
 
 int script_engine_new(struct script_engine **out, const struct script_limits *limits)
 {
     struct script_engine *e = xzalloc(sizeof(*e));
 
-    pthread_mutex_init(&e->deploying, NULL);
     lock_init(&e->lock, RANK_SCRIPTS);
-    e->limits = *limits;
+    pthread_cond_init(&e->idle, NULL);
+    script_engine_set_limits(e, limits);
     *out = e;
     return 0;
 }
 
+static void entry_free(struct script_engine *e, struct entry *entry)
+{
+    HASH_DEL(e->entries, entry);
+    script_bundle_unref(entry->current);
+    if (entry->previous)
+        script_bundle_unref(entry->previous);
+    free(entry);
+}
+
 void script_engine_free(struct script_engine *e)
 {
-    struct deployed *d, *tmp;
+    struct entry *entry, *tmp;
 
-    HASH_ITER (hh, e->table, d, tmp) {
-        HASH_DEL(e->table, d);
-        script_bundle_unref(d->now);
-        if (d->before)
-            script_bundle_unref(d->before);
-        free(d->name);
-        free(d);
-    }
+    assert(!e->vms);
+    HASH_ITER(hh, e->entries, entry, tmp)
+    entry_free(e, entry);
+    pthread_cond_destroy(&e->idle);
     lock_release(&e->lock);
-    pthread_mutex_destroy(&e->deploying);
     free(e);
 }
 
 void script_engine_set_limits(struct script_engine *e, const struct script_limits *limits)
 {
-    lock_take(&e->lock);
-    e->limits = *limits;
-    lock_drop(&e->lock);
+    e->instructions = limits->instructions;
+    e->time_us = limits->time_us;
+    e->memory_bytes = limits->memory_bytes;
 }
 
-/* ---- the table ---------------------------------------------------------------------------- */
-
-static struct deployed *find(const struct script_engine *e, struct tl_str name)
+struct script_limits vm_limits(struct script_engine *e)
 {
-    struct deployed *d;
+    return (struct script_limits){e->instructions, e->time_us, e->memory_bytes};
+}
 
-    HASH_FIND(hh, e->table, name.data, name.len, d);
-    return d;
+/* Wait until no change is under way; lock held. */
+static void await_idle(struct script_engine *e)
+{
+    while (e->busy)
+        pthread_cond_wait(&e->idle, &e->lock.m);
+}
+
+static struct entry *find_entry(struct script_engine *e, struct tl_str name)
+{
+    struct entry *entry;
+    HASH_FIND(hh, e->entries, name.data, name.len, entry);
+    return entry;
 }
 
 struct script_bundle *script_find(struct script_engine *e, struct tl_str name)
 {
     lock_take(&e->lock);
-    struct deployed *d = name.len ? find(e, name) : NULL;
-    struct script_bundle *b = d ? script_bundle_ref(d->now) : NULL;
+    struct entry *entry = find_entry(e, name);
+    struct script_bundle *b = entry ? script_bundle_ref(entry->current) : NULL;
     lock_drop(&e->lock);
     return b;
 }
 
-static int compare_names(const void *x, const void *y)
+void script_each(struct script_engine *e, void (*cb)(void *arg, struct script_bundle *b), void *arg)
 {
-    struct script_bundle *const *a = x, *const *b = y;
-    return strcmp((*a)->name, (*b)->name);
-}
-
-void script_each(struct script_engine *e, void (*cb)(void *arg, struct script_bundle *b),
-                 void *arg)
-{
-    struct deployed *d, *tmp;
+    struct entry *entry, *tmp;
     size_t n = 0;
 
     lock_take(&e->lock);
-    struct script_bundle **list = xcalloc(HASH_COUNT(e->table) + 1, sizeof(*list));
-    HASH_ITER (hh, e->table, d, tmp) {
-        list[n++] = script_bundle_ref(d->now);
-    }
+    struct script_bundle **all = xcalloc(HASH_COUNT(e->entries) + 1, sizeof(struct script_bundle *));
+    HASH_ITER(hh, e->entries, entry, tmp)
+    all[n++] = script_bundle_ref(entry->current);
     lock_drop(&e->lock);
-    if (n)
-        qsort(list, n, sizeof(*list), compare_names);
     for (size_t i = 0; i < n; i++) {
-        cb(arg, list[i]);
-        script_bundle_unref(list[i]);
+        cb(arg, all[i]);
+        script_bundle_unref(all[i]);
     }
-    free(list);
+    free(all);
 }
 
-/* ---- one state ---------------------------------------------------------------------------- */
-
-/* Put @p in force on @vm in place of what has its name; NULL only removes. */
-static void install(struct script_vm *vm, struct tl_str name, struct prepared *p)
-{
-    struct prepared *old;
-
-    HASH_FIND(hh, vm->prepared, name.data, name.len, old);
-    if (old) {
-        HASH_DEL(vm->prepared, old);
-        bundle_unprepare(vm, old);
-    }
-    if (p)
-        HASH_ADD_KEYPTR(hh, vm->prepared, p->bundle->name, strlen(p->bundle->name), p);
-    vm->epoch++;
-}
-
-static int prepare_all(struct script_vm *vm)
-{
-    struct script_engine *e = vm->engine;
-    struct deployed *d, *tmp;
-    int rc = 0;
-
-    HASH_ITER (hh, e->table, d, tmp) {
-        struct prepared *p;
-        if (!rc && (rc = bundle_prepare(vm, d->now, false, &p)) == 0)
-            install(vm, tl_str_of(d->name), p);
-    }
-    return rc;
-}
+/* ---- vms ---------------------------------------------------------------------------------- */
 
 int script_vm_new(struct script_vm **out, struct script_engine *e, struct reactor *r)
 {
-    struct script_vm *vm = xzalloc(sizeof(*vm));
+    struct script_vm *vm = vm_create(e, r);
+    struct entry *entry, *tmp;
+    struct vm_script *s;
+    int rc = 0;
 
-    vm->engine = e;
-    vm->reactor = r;
-    pthread_mutex_lock(&e->deploying);
-    vm->limits = e->limits;
-    int rc = vm_open(vm);
-    if (!rc)
-        rc = prepare_all(vm);
+    if (!vm)
+        return TL_ENOMEM;
+    lock_take(&e->lock);
+    await_idle(e);
+    if (e->vm_count == SCRIPT_VMS_MAX)
+        rc = tl_fail(TL_ELIMIT, "more than %d Lua states", SCRIPT_VMS_MAX);
+    HASH_ITER(hh, e->entries, entry, tmp)
+    {
+        if (!rc && (rc = vm_prepare(vm, entry->current, &s, NULL)) == 0)
+            vm_install(vm, s);
+    }
     if (!rc) {
-        lock_take(&e->lock);
         vm->next = e->vms;
         e->vms = vm;
-        lock_drop(&e->lock);
+        e->vm_count++;
     }
-    pthread_mutex_unlock(&e->deploying);
+    lock_drop(&e->lock);
     if (rc) {
-        script_vm_free(vm);
+        vm_close(vm);
+        vm_unref(vm);
         return rc;
     }
     *out = vm;
     return 0;
 }
 
-void script_vm_forget(struct script_vm *vm, uint64_t binding_id)
-{
-    struct vm_binding *b;
-
-    HASH_FIND(hh, vm->bindings, &binding_id, sizeof(binding_id), b);
-    if (!b)
-        return;
-    HASH_DEL(vm->bindings, b);
-    luaL_unref(vm->L, LUA_REGISTRYINDEX, b->args_ref);
-    free(b);
-}
-
 void script_vm_free(struct script_vm *vm)
 {
     struct script_engine *e = vm->engine;
-    struct prepared *p, *tmp;
-    struct vm_binding *b, *btmp;
 
     lock_take(&e->lock);
     for (struct script_vm **at = &e->vms; *at; at = &(*at)->next) {
         if (*at == vm) {
             *at = vm->next;
+            e->vm_count--;
             break;
         }
     }
+    vm->closed = true; /* no mail is posted behind this */
     lock_drop(&e->lock);
-    HASH_ITER (hh, vm->bindings, b, btmp) {
-        script_vm_forget(vm, b->id);
-    }
-    HASH_ITER (hh, vm->prepared, p, tmp) {
-        HASH_DEL(vm->prepared, p);
-        bundle_unprepare(vm, p);
-    }
-    vm_shut(vm);
-    free(vm);
+    vm_close(vm);
+    vm_unref(vm);
 }
 
-/* ---- two phases --------------------------------------------------------------------------- */
+/* ---- rollout ------------------------------------------------------------------------------ */
 
-/* What one state is asked to do; counted by the asker and the state, since the asker may give up waiting. */
-struct job {
-    struct mail mail;
+/* One vm's share of a change. */
+struct part {
+    struct mail prepare, finish;
+    struct rollout *rollout;
     struct script_vm *vm;
-    struct script_bundle *bundle; /* counted; NULL: remove */
-    char *name;
-    struct prepared *made;
-    struct round *round;
+    struct vm_script *prepared;
 };
 
-/* One phase over all states. */
-struct round {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    int waiting, refs;
-    bool abandoned;
-    struct tl_error error;
+struct rollout {
+    _Atomic int32_t refs; /* the changing thread, each mail under way */
+    struct script_engine *engine;
+    char name[SCRIPT_NAME_MAX + 1];
+    struct script_bundle *bundle; /* NULL: the script goes away */
+    bool swap;                    /* what finish does; set before it is posted */
+    struct lock lock;
+    pthread_cond_t changed;
+    int answers;
+    struct tl_error failure; /* the first no */
+    int n;
+    struct part parts[];
 };
 
-static struct round *round_new(int n)
+static void rollout_unref(struct rollout *r)
 {
-    struct round *r = xzalloc(sizeof(*r));
-    pthread_condattr_t mono;
-
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->cond, &mono);
-    pthread_condattr_destroy(&mono);
-    r->waiting = n;
-    r->refs = n + 1;
-    return r;
-}
-
-/* One reference less; @lock held, dropped here. */
-static void round_leave(struct round *r)
-{
-    bool last = --r->refs == 0;
-
-    pthread_mutex_unlock(&r->lock);
-    if (!last)
+    if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
         return;
-    pthread_cond_destroy(&r->cond);
-    pthread_mutex_destroy(&r->lock);
+    for (int i = 0; i < r->n; i++)
+        vm_unref(r->parts[i].vm);
+    if (r->bundle)
+        script_bundle_unref(r->bundle);
+    pthread_cond_destroy(&r->changed);
+    lock_release(&r->lock);
     free(r);
 }
 
-static void job_free(struct job *j)
+static struct rollout *rollout_new(struct script_engine *e, struct tl_str name, struct script_bundle *b)
 {
-    if (j->bundle)
-        script_bundle_unref(j->bundle);
-    free(j->name);
-    free(j);
-}
-
-static void prepare_run(struct mail *m)
-{
-    struct job *j = (struct job *)m;
-    struct round *r = j->round;
-    int rc = bundle_prepare(j->vm, j->bundle, false, &j->made);
-
-    pthread_mutex_lock(&r->lock);
-    if (rc && !r->error.code)
-        tl_error_save(&r->error, rc);
-    bool late = r->abandoned;
-    r->waiting--;
-    pthread_cond_signal(&r->cond);
-    round_leave(r);
-    if (late) { /* nobody will ask for it any more */
-        if (j->made)
-            bundle_unprepare(j->vm, j->made);
-        job_free(j);
-    }
-}
-
-static void swap_run(struct mail *m)
-{
-    struct job *j = (struct job *)m;
-
-    install(j->vm, tl_str_of(j->name), j->made);
-    job_free(j);
-}
-
-static void drop_run(struct mail *m)
-{
-    struct job *j = (struct job *)m;
-
-    if (j->made)
-        bundle_unprepare(j->vm, j->made);
-    job_free(j);
-}
-
-static void post(struct job *j, void (*run)(struct mail *m))
-{
-    j->mail.run = run;
-    if (j->vm->reactor && !reactor_is_own(j->vm->reactor))
-        reactor_post(j->vm->reactor, &j->mail);
-    else
-        run(&j->mail);
-}
-
-static int round_wait(struct round *r)
-{
-    struct timespec until;
-    int rc = 0;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ANSWER_MS / 1000;
-    pthread_mutex_lock(&r->lock);
-    while (r->waiting > 0 && rc == 0)
-        rc = pthread_cond_timedwait(&r->cond, &r->lock, &until);
-    if (r->waiting > 0) {
-        r->abandoned = true;
-        rc =
-            tl_fail(TL_ETIMEOUT, "a thread did not prepare the script within %d ms", ANSWER_MS);
-    } else {
-        rc = r->error.code ? tl_error_raise(&r->error) : 0;
-    }
-    round_leave(r);
-    return rc;
-}
-
-static int list_vms(struct script_engine *e, struct script_vm **out)
-{
-    int n = 0;
+    pthread_condattr_t monotonic;
 
     lock_take(&e->lock);
-    for (struct script_vm *vm = e->vms; vm && n < SCRIPT_VMS_MAX; vm = vm->next)
-        out[n++] = vm;
-    lock_drop(&e->lock);
-    return n;
-}
-
-static struct job *job_new(struct script_vm *vm, struct script_bundle *b, struct tl_str name)
-{
-    struct job *j = xzalloc(sizeof(*j));
-
-    j->vm = vm;
-    j->bundle = b ? script_bundle_ref(b) : NULL;
-    j->name = xstrndup(name.data, name.len);
-    return j;
-}
-
-/* Prepare @b on every state; when all could, put it in force on all, else on none. */
-static int spread(struct script_engine *e, struct script_bundle *b)
-{
-    struct script_vm *vms[SCRIPT_VMS_MAX];
-    struct job *jobs[SCRIPT_VMS_MAX];
-    int n = list_vms(e, vms);
-    struct round *r = round_new(n);
-
-    for (int i = 0; i < n; i++) {
-        jobs[i] = job_new(vms[i], b, tl_str_of(b->name));
-        jobs[i]->round = r;
+    struct rollout *r = xzalloc(sizeof(*r) + (size_t)e->vm_count * sizeof(r->parts[0]));
+    for (struct script_vm *vm = e->vms; vm; vm = vm->next) {
+        atomic_fetch_add_explicit(&vm->refs, 1, memory_order_relaxed);
+        r->parts[r->n++] = (struct part){.rollout = r, .vm = vm};
     }
-    for (int i = 0; i < n; i++)
-        post(jobs[i], prepare_run);
-    int rc = round_wait(r);
-    if (rc == TL_ETIMEOUT)
-        return rc; /* each state drops its own when it comes to it */
+    lock_drop(&e->lock);
+    atomic_init(&r->refs, 1);
+    r->engine = e;
+    snprintf(r->name, sizeof(r->name), "%.*s", TL_STR_ARG(name));
+    r->bundle = b ? script_bundle_ref(b) : NULL;
+    lock_init(&r->lock, RANK_SCRIPTS);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return r;
+}
+
+static void answer(struct rollout *r, int rc)
+{
+    lock_take(&r->lock);
+    r->answers++;
+    if (rc && !r->failure.code)
+        tl_error_save(&r->failure, rc);
+    pthread_cond_signal(&r->changed);
+    lock_drop(&r->lock);
+    rollout_unref(r);
+}
+
+static void run_prepare(struct mail *m)
+{
+    struct part *p = (struct part *)m;
+    struct rollout *r = p->rollout;
+    int rc = p->vm->closed ? 0 : vm_prepare(p->vm, r->bundle, &p->prepared, NULL);
+
+    answer(r, rc);
+}
+
+static void run_finish(struct mail *m)
+{
+    struct part *p = (struct part *)((char *)m - offsetof(struct part, finish));
+    struct rollout *r = p->rollout;
+
+    if (p->vm->closed) {
+        if (p->prepared) { /* its state is gone, and its references with it */
+            script_bundle_unref(p->prepared->bundle);
+            free(p->prepared);
+        }
+    } else if (r->swap && p->prepared) {
+        vm_install(p->vm, p->prepared);
+    } else if (r->swap) {
+        vm_remove(p->vm, tl_str_of(r->name));
+    } else if (p->prepared) {
+        vm_discard(p->vm, p->prepared);
+    }
+    p->prepared = NULL;
+    answer(r, 0);
+}
+
+/* To the vm's thread; the engine's lock keeps script_vm_free() from being overtaken. */
+static void send(struct part *p, struct mail *m)
+{
+    struct script_vm *vm = p->vm;
+    struct script_engine *e = p->rollout->engine;
+
+    atomic_fetch_add_explicit(&p->rollout->refs, 1, memory_order_relaxed);
+    lock_take(&e->lock);
+    bool post = vm->reactor && !vm->closed && !reactor_is_own(vm->reactor);
+    if (post)
+        reactor_post(vm->reactor, m);
+    lock_drop(&e->lock);
+    if (!post)
+        m->run(m);
+}
+
+/* Wait for @n answers in all; false when they do not come in time. */
+static bool await_answers(struct rollout *r, int n)
+{
+    struct timespec until;
+    bool all;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ROLLOUT_TIMEOUT_MS / 1000;
+    lock_take(&r->lock);
+    while (r->answers < n && pthread_cond_timedwait(&r->changed, &r->lock.m, &until) == 0)
+        ;
+    all = r->answers >= n;
+    lock_drop(&r->lock);
+    return all;
+}
+
+static int prepare_all(struct rollout *r)
+{
+    for (int i = 0; i < r->n; i++) {
+        r->parts[i].prepare.run = run_prepare;
+        send(&r->parts[i], &r->parts[i].prepare);
+    }
+    if (!await_answers(r, r->n))
+        return tl_fail(TL_ETIMEOUT, "script %s: a thread did not answer in %d ms", r->name,
+                       ROLLOUT_TIMEOUT_MS);
+    return r->failure.code ? tl_error_raise(&r->failure) : 0;
+}
+
+/* Bring @b (NULL: nothing) into all vms under @name, or change nothing. */
+static int roll_out(struct script_engine *e, struct tl_str name, struct script_bundle *b)
+{
+    struct rollout *r = rollout_new(e, name, b);
     struct tl_error why;
+    int rc = b ? prepare_all(r) : 0;
+    int before = b ? r->n : 0;
+
     tl_error_save(&why, rc);
-    for (int i = 0; i < n; i++)
-        post(jobs[i], rc ? drop_run : swap_run);
+    r->swap = rc == 0;
+    for (int i = 0; i < r->n; i++) {
+        r->parts[i].finish.run = run_finish;
+        send(&r->parts[i], &r->parts[i].finish);
+    }
+    if (rc != TL_ETIMEOUT && !await_answers(r, before + r->n))
+        log_warn("a thread is late to take over script=%s", r->name);
+    rollout_unref(r);
     return rc ? tl_error_raise(&why) : 0;
 }
 
-static void withdraw(struct script_engine *e, struct tl_str name)
-{
-    struct script_vm *vms[SCRIPT_VMS_MAX];
-    int n = list_vms(e, vms);
-
-    for (int i = 0; i < n; i++)
-        post(job_new(vms[i], NULL, name), swap_run);
-}
-
-/* ---- deployment --------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------ */
 
 static int check_name(struct tl_str name)
 {
-    bool ok = name.len > 0 && name.len <= SCRIPT_NAME_MAX;
+    static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    bool good = name.len >= 1 && name.len <= SCRIPT_NAME_MAX;
 
-    for (size_t i = 0; ok && i < name.len; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        ok = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    }
-    return ok ? 0
-              : tl_fail(TL_EINVAL,
-                        "script name \"%.*s\": expected 1 to %d letters, digits, '_' or '-'",
-                        TL_STR_ARG(name), SCRIPT_NAME_MAX);
+    for (size_t i = 0; i < name.len && good; i++)
+        good = name.data[i] && strchr(ok, name.data[i]);
+    return good ? 0
+                : tl_fail(TL_EINVAL, "script name %.*s: expected 1 to %d of A-Z a-z 0-9 _ -",
+                          name.len > 100 ? 100 : (int)name.len, name.data ? name.data : "",
+                          SCRIPT_NAME_MAX);
 }
 
-/* Compile and look at it in a state that is thrown away. */
-static int try_out(const struct script_engine *e, struct script_bundle *b)
+static void begin_change(struct script_engine *e)
 {
-    struct script_vm scratch = {.limits = e->limits};
-    struct prepared *p;
-    int rc = vm_open(&scratch);
-
-    if (rc)
-        return rc;
-    rc = bundle_prepare(&scratch, b, true, &p);
-    if (!rc)
-        bundle_unprepare(&scratch, p);
-    vm_shut(&scratch);
-    return rc;
-}
-
-/* The table's entry gets @b (taken) as current; the former current one is kept as the one before. */
-static void record(struct script_engine *e, struct script_bundle *b)
-{
-    struct tl_str name = tl_str_of(b->name);
-
     lock_take(&e->lock);
-    struct deployed *d = find(e, name);
-    if (!d) {
-        d = xzalloc(sizeof(*d));
-        d->name = xstrndup(name.data, name.len);
-        HASH_ADD_KEYPTR(hh, e->table, d->name, name.len, d);
-    }
-    if (d->before)
-        script_bundle_unref(d->before);
-    d->before = d->now;
-    d->now = b;
+    await_idle(e);
+    e->busy = true;
     lock_drop(&e->lock);
 }
 
-static int deploy(struct script_engine *e, struct script_bundle *b)
+static void end_change(struct script_engine *e)
 {
-    struct script_bundle *now = script_find(e, tl_str_of(b->name));
-    bool same = now && now->hash == b->hash && now->source_len == b->source_len;
-    int rc = same ? 0 : try_out(e, b);
+    lock_take(&e->lock);
+    e->busy = false;
+    pthread_cond_broadcast(&e->idle);
+    lock_drop(&e->lock);
+}
 
-    if (now)
-        script_bundle_unref(now);
-    if (!rc && !same)
-        rc = spread(e, b);
-    if (!rc && !same)
-        record(e, script_bundle_ref(b));
+/* Compile and run it in a state of its own, and learn what it declares. */
+static int inspect(struct script_engine *e, struct script_bundle *b)
+{
+    struct vm_manifest manifest = {0};
+    struct vm_script *s = NULL;
+    struct script_vm *scratch = vm_create(e, NULL);
+
+    if (!scratch)
+        return TL_ENOMEM;
+    int rc = vm_prepare(scratch, b, &s, &manifest);
+    if (!rc) {
+        vm_discard(scratch, s);
+        bundle_set_manifest(b, &manifest);
+    }
+    vm_close(scratch);
+    vm_unref(scratch);
     return rc;
+}
+
+static int by_name(const struct entry *a, const struct entry *b)
+{
+    return tl_str_cmp(script_bundle_name(a->current), script_bundle_name(b->current));
+}
+
+/* @b becomes the current version, what was current the previous one.  Takes @b. */
+static void record_current(struct script_engine *e, struct script_bundle *b)
+{
+    struct tl_str name = script_bundle_name(b);
+    struct entry *entry, *fresh = xzalloc(sizeof(*fresh));
+
+    lock_take(&e->lock);
+    entry = find_entry(e, name);
+    if (entry) { /* its key lives in the bundle that may go away */
+        fresh->previous = script_bundle_ref(entry->current);
+        entry_free(e, entry);
+    }
+    fresh->current = b;
+    HASH_ADD_KEYPTR_INORDER(hh, e->entries, name.data, name.len, fresh, by_name);
+    lock_drop(&e->lock);
+}
+
+static bool is_deployed(struct script_engine *e, struct tl_str name, struct tl_str source)
+{
+    struct script_bundle *b = script_find(e, name);
+    bool same = b && tl_str_eq(script_bundle_source(b), source);
+
+    if (b)
+        script_bundle_unref(b);
+    return same;
 }
 
 int script_deploy(struct script_engine *e, struct tl_str name, struct tl_str source)
 {
     int rc = check_name(name);
 
-    if (!rc && source.len > SCRIPT_SOURCE_MAX)
-        rc = tl_fail(TL_ELIMIT, "script %.*s: %zu bytes, at most %d", TL_STR_ARG(name),
-                     source.len, SCRIPT_SOURCE_MAX);
-    if (!rc && source.len && source.data[0] == '\033')
-        rc = tl_fail(TL_ESCRIPT, "script %.*s: bytecode is not taken, only source",
-                     TL_STR_ARG(name));
     if (rc)
         return rc;
-    struct script_bundle *b = bundle_new(name, source);
-    pthread_mutex_lock(&e->deploying);
-    rc = deploy(e, b);
-    pthread_mutex_unlock(&e->deploying);
-    script_bundle_unref(b);
+    if (source.len > SCRIPT_SOURCE_MAX)
+        return tl_fail(TL_ELIMIT, "script %.*s has %zu bytes, the limit is %d", TL_STR_ARG(name),
+                       source.len, SCRIPT_SOURCE_MAX);
+    begin_change(e);
+    if (!is_deployed(e, name, source)) {
+        struct script_bundle *b = bundle_new(name, source);
+        rc = inspect(e, b);
+        if (!rc)
+            rc = roll_out(e, name, b);
+        if (!rc)
+            record_current(e, b);
+        else
+            script_bundle_unref(b);
+    }
+    end_change(e);
     return rc;
 }
 
 int script_rollback(struct script_engine *e, struct tl_str name)
 {
-    pthread_mutex_lock(&e->deploying);
+    struct script_bundle *b = NULL;
+
+    begin_change(e);
     lock_take(&e->lock);
-    struct deployed *d = find(e, name);
-    struct script_bundle *before = d && d->before ? script_bundle_ref(d->before) : NULL;
+    struct entry *entry = find_entry(e, name);
+    if (entry && entry->previous)
+        b = script_bundle_ref(entry->previous);
     lock_drop(&e->lock);
-    int rc = before
-                 ? spread(e, before)
-                 : tl_fail(TL_ENOTFOUND, "script %.*s has no version before", TL_STR_ARG(name));
+    int rc = b ? roll_out(e, name, b)
+               : tl_fail(TL_ENOTFOUND, "script %.*s has no previous version", TL_STR_ARG(name));
     if (!rc)
-        record(e, script_bundle_ref(before));
-    pthread_mutex_unlock(&e->deploying);
-    if (before)
-        script_bundle_unref(before);
+        record_current(e, b);
+    else if (b)
+        script_bundle_unref(b);
+    end_change(e);
     return rc;
 }
 
 int script_delete(struct script_engine *e, struct tl_str name)
 {
-    pthread_mutex_lock(&e->deploying);
+    int rc;
+
+    begin_change(e);
     lock_take(&e->lock);
-    struct deployed *d = find(e, name);
-    if (d)
-        HASH_DEL(e->table, d);
+    bool there = find_entry(e, name) != NULL;
     lock_drop(&e->lock);
-    if (d)
-        withdraw(e, name);
-    pthread_mutex_unlock(&e->deploying);
-    if (!d)
-        return tl_fail(TL_ENOTFOUND, "no script named %.*s is deployed", TL_STR_ARG(name));
-    script_bundle_unref(d->now);
-    if (d->before)
-        script_bundle_unref(d->before);
-    free(d->name);
-    free(d);
-    return 0;
+    rc = there ? roll_out(e, name, NULL)
+               : tl_fail(TL_ENOTFOUND, "no script named %.*s is deployed", TL_STR_ARG(name));
+    if (!rc) {
+        lock_take(&e->lock);
+        entry_free(e, find_entry(e, name));
+        lock_drop(&e->lock);
+    }
+    end_change(e);
+    return rc;
 }

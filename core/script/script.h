@@ -122,7 +122,8 @@ struct script_binding {
     /* breaker: failures in a row open it; while open the policy applies without calling, but one
      * probe call per second goes through */
     _Atomic int32_t failures_in_row;
-    _Atomic int64_t probe_at_ms; /* 0 = closed */
+    _Atomic int64_t probe_at_ms; /* monotonic; 0 = closed */
+    _Atomic int32_t last_failure; /* enum script_result */
 };
 uint64_t script_binding_id(void);
 
@@ -149,5 +150,7 @@ void script_vm_forget(struct script_vm *vm, uint64_t binding_id);
 int64_t script_vm_heap(const struct script_vm *vm);
 /* A GC step between batches, when due; own thread. */
 void script_vm_idle(struct script_vm *vm);
+/* For tools: count every instruction instead of sampling, at many times the cost; own thread. */
+void script_vm_count_exactly(struct script_vm *vm);
 
 #endif

@@ -3,7 +3,8 @@
 Every global symbol of a file of core/ begins with one of
 - the file's name, or its folder's name;
 - the name of a struct or enum that the file's header defines (`struct thing`, `thing_verb()`);
-- a short form that the first line of its header gives: `name (short_, OTHER_) - what it is`;
+- a short form that the first line of its header, or of the folder's own (namesrv/namesrv.h), gives:
+  `name (short_, OTHER_) - what it is`;
 - on_, in a folder whose handlers.h declares the request handlers.
 
 usage: symbols.py BUILD_FOLDER    (of a build that is done)
@@ -44,6 +45,7 @@ def patterns(source):
     found.update(things_of(source.with_suffix(".h")))
     found.update(short_forms(source))
     found.update(short_forms(source.with_suffix(".h")))
+    found.update(short_forms(folder / (folder.name + ".h")))
     for header in folder.glob("*.h"):  # header_json.c is a part of header
         if stem.startswith(header.stem + "_"):
             found.add(header.stem + "_")
