@@ -129,7 +129,7 @@ admin() { # admin COMMAND OPTIONS...: its output only when it fails
 # consumed GROUP: the names of the orders the group receives, sorted
 consumed() {
     admin consumeMessage -n "$namesrv" -t "$topic" -g "$1" -c ${#orders[@]} --json >"$data/$1.out"
-    grep -oE 'order-[0-9]+' "$data/$1.out" | sort
+    grep -oE '"KEYS":"order-[0-9]+"' "$data/$1.out" | grep -oE 'order-[0-9]+' | sort
 }
 
 has() { # has NAME LIST: one mark of the table

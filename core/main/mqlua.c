@@ -22,19 +22,24 @@
 #include "proto/record.h"
 #include "script/script.h"
 
-static const struct script_limits limits = {.instructions = 20000, .time_us = 2000, .memory_bytes = 16 << 20};
+static const struct script_limits limits = {
+    .instructions = 20000, .time_us = 2000, .memory_bytes = 16 << 20};
 
 static struct {
     const char *message, *args;
 } args;
 
 static const struct cli_option options[] = {
-    {'m', "message", "JSON", "run: {\"topic\",\"tags\",\"keys\",\"props\":{},\"body\"} or @FILE", CLI_TEXT, &args.message},
-    {'a', "args", "ARGS", "run: the script's arguments, 'region=eu,min=100'", CLI_TEXT, &args.args},
+    {'m', "message", "JSON",
+     "run: {\"topic\",\"tags\",\"keys\",\"props\":{},\"body\"} or @FILE", CLI_TEXT,
+     &args.message},
+    {'a', "args", "ARGS", "run: the script's arguments, 'region=eu,min=100'", CLI_TEXT,
+     &args.args},
 };
 
-static const struct cli_program program = {"mqlua", "run, test and check Lua scripts: mqlua check|run|test FILE", options,
-                                           sizeof(options) / sizeof(options[0])};
+static const struct cli_program program = {
+    "mqlua", "run, test and check Lua scripts: mqlua check|run|test FILE", options,
+    sizeof(options) / sizeof(options[0])};
 
 static _Noreturn void die(const char *what)
 {
@@ -62,7 +67,8 @@ static int load(struct loaded *l, const char *file)
     strbuf_init(&source);
     if (dot)
         *dot = '\0';
-    if ((rc = fs_read(file, SCRIPT_SOURCE_MAX, &source)) == 0 && (rc = script_engine_new(&l->engine, &limits)) == 0 &&
+    if ((rc = fs_read(file, SCRIPT_SOURCE_MAX, &source)) == 0 &&
+        (rc = script_engine_new(&l->engine, &limits)) == 0 &&
         (rc = script_vm_new(&l->vm, l->engine, NULL)) == 0)
         rc = script_deploy(l->engine, tl_str_of(base), strbuf_str(&source));
     if (!rc)
@@ -202,8 +208,10 @@ static int run(const char *file)
     json_decref(message);
     if (rc != SCRIPT_OK)
         die(script_result_name(rc));
-    printf("filter: %s  instructions: %llu  time: %.1f us\n", accept ? "delivered" : "not delivered",
-           (unsigned long long)stats_get(&l.binding.counters.instructions), (double)stats_get(&l.binding.counters.time_ns) / 1000.0);
+    printf("filter: %s  instructions: %llu  time: %.1f us\n",
+           accept ? "delivered" : "not delivered",
+           (unsigned long long)stats_get(&l.binding.counters.instructions),
+           (double)stats_get(&l.binding.counters.time_ns) / 1000.0);
     unload(&l);
     return 0;
 }
@@ -276,7 +284,8 @@ static int expect(lua_State *L, bool want)
     enum script_result rc = call(&tests.scripts[i], message, &accept);
     json_decref(message);
     tap(rc == SCRIPT_OK && accept == want, luaL_checkstring(L, 3),
-        rc == SCRIPT_OK ? (accept ? "it was delivered" : "it was not delivered") : tl_error_text());
+        rc == SCRIPT_OK ? (accept ? "it was delivered" : "it was not delivered")
+                        : tl_error_text());
     return 0;
 }
 
@@ -312,8 +321,8 @@ static int test_ok(lua_State *L)
 static int test(const char *file)
 {
     static const luaL_Reg helper[] = {
-        {"script", test_script}, {"accepts", test_accepts}, {"rejects", test_rejects},
-        {"refuses", test_refuses}, {"ok", test_ok}, {NULL, NULL},
+        {"script", test_script},   {"accepts", test_accepts}, {"rejects", test_rejects},
+        {"refuses", test_refuses}, {"ok", test_ok},           {NULL, NULL},
     };
     lua_State *L = luaL_newstate();
     char *path = xstrdup(file);

@@ -91,10 +91,12 @@ static void declared_names(const struct script_bundle *b, char *out, size_t size
 
     snprintf(out, size, "none");
     for (int i = 0; i < b->manifest.args_count && at < size; i++)
-        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", b->manifest.args[i].name);
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "",
+                               b->manifest.args[i].name);
 }
 
-static int set_arg(const struct script_bundle *b, json_t *out, struct tl_str name, struct tl_str value)
+static int set_arg(const struct script_bundle *b, json_t *out, struct tl_str name,
+                   struct tl_str value)
 {
     int i = find_arg(b, name);
     double number;
@@ -133,8 +135,8 @@ static int next_pair(const struct script_bundle *b, struct tl_str *text, struct 
     const char *comma = memchr(text->data, ',', text->len);
 
     if (!equals || (comma && comma < equals))
-        return tl_fail(TL_EINVAL, "arguments of script %s: expected name=value, found %.*s", b->name,
-                       TL_STR_ARG(*text));
+        return tl_fail(TL_EINVAL, "arguments of script %s: expected name=value, found %.*s",
+                       b->name, TL_STR_ARG(*text));
     *name = tl_str_trim(tl_str_cut(text, '='));
     struct tl_str rest = tl_str_trim(*text);
     if (!rest.len || (rest.data[0] != '\'' && rest.data[0] != '"')) {
@@ -143,12 +145,13 @@ static int next_pair(const struct script_bundle *b, struct tl_str *text, struct 
     }
     const char *close = memchr(rest.data + 1, rest.data[0], rest.len - 1);
     if (!close)
-        return tl_fail(TL_EINVAL, "script %s: argument %.*s has a quote without its end", b->name,
-                       TL_STR_ARG(*name));
+        return tl_fail(TL_EINVAL, "script %s: argument %.*s has a quote without its end",
+                       b->name, TL_STR_ARG(*name));
     *value = tl_str_n(rest.data + 1, (size_t)(close - rest.data) - 1);
     *text = tl_str_n(close + 1, (size_t)(rest.data + rest.len - close) - 1);
     if (tl_str_trim(tl_str_cut(text, ',')).len)
-        return tl_fail(TL_EINVAL, "script %s: something stands behind the quotes of argument %.*s",
+        return tl_fail(TL_EINVAL,
+                       "script %s: something stands behind the quotes of argument %.*s",
                        b->name, TL_STR_ARG(*name));
     return 0;
 }

@@ -68,7 +68,8 @@ static int make_args(lua_State *L)
 }
 
 /* What this vm keeps for @b; NULL with *failed when its arguments do not fit into memory. */
-static struct vm_use *use_of(struct script_vm *vm, const struct script_binding *b, enum script_result *failed)
+static struct vm_use *use_of(struct script_vm *vm, const struct script_binding *b,
+                             enum script_result *failed)
 {
     struct vm_use *use = vm->last_use;
 
@@ -104,7 +105,8 @@ static bool breaker_lets_through(struct script_binding *b)
     if (!probe)
         return true;
     int64_t now = clock_mono_ms();
-    return now >= probe && atomic_compare_exchange_strong(&b->probe_at_ms, &probe, now + SCRIPT_BREAKER_PROBE_MS);
+    return now >= probe && atomic_compare_exchange_strong(&b->probe_at_ms, &probe,
+                                                          now + SCRIPT_BREAKER_PROBE_MS);
 }
 
 static void breaker_note_success(struct script_binding *b)
@@ -122,15 +124,16 @@ static void breaker_note_failure(struct script_binding *b, enum script_result r)
 
     b->last_failure = (int32_t)r;
     if (atomic_fetch_add(&b->failures_in_row, 1) + 1 >= SCRIPT_BREAKER_ERRORS &&
-        atomic_compare_exchange_strong(&b->probe_at_ms, &closed, clock_mono_ms() + SCRIPT_BREAKER_PROBE_MS))
+        atomic_compare_exchange_strong(&b->probe_at_ms, &closed,
+                                       clock_mono_ms() + SCRIPT_BREAKER_PROBE_MS))
         log_warn("breaker opened script=%s failures=%d", b->script, SCRIPT_BREAKER_ERRORS);
 }
 
 /* ---- failures ----------------------------------------------------------------------------- */
 
 /* Count it, log it, and after out of memory begin anew; the text stays that of the failure. */
-static enum script_result failed_call(struct script_vm *vm, struct script_binding *b, struct vm_script *s,
-                                      enum script_result r)
+static enum script_result failed_call(struct script_vm *vm, struct script_binding *b,
+                                      struct vm_script *s, enum script_result r)
 {
     struct log_rate none = {0};
     struct tl_error why;
@@ -158,7 +161,8 @@ static enum script_result missing(struct script_binding *b)
     stats_add(&b->counters.errors[SCRIPT_ERR_MISSING], 1);
     b->counters.last_error_ms = clock_now_ms();
     if (log_rate_ok(&rate, FAILURE_LOG_MS, &held_back))
-        log_warn("script missing script=%s held_back=%llu", b->script, (unsigned long long)held_back);
+        log_warn("script missing script=%s held_back=%llu", b->script,
+                 (unsigned long long)held_back);
     return SCRIPT_ERR_MISSING;
 }
 
@@ -169,13 +173,14 @@ static void note_time(struct script_counters *c, int64_t ns)
     int64_t max = atomic_load_explicit(&c->max_ns, memory_order_relaxed);
 
     stats_add(&c->time_ns, (uint64_t)ns);
-    while (ns > max && !atomic_compare_exchange_weak_explicit(&c->max_ns, &max, ns, memory_order_relaxed,
-                                                              memory_order_relaxed))
+    while (ns > max && !atomic_compare_exchange_weak_explicit(
+                           &c->max_ns, &max, ns, memory_order_relaxed, memory_order_relaxed))
         ;
 }
 
 /* The value on top as a decision; pops it. */
-static enum script_result take_decision(struct script_vm *vm, const struct script_binding *b, bool *accept)
+static enum script_result take_decision(struct script_vm *vm, const struct script_binding *b,
+                                        bool *accept)
 {
     int type = lua_type(vm->L, -1);
     bool yes = lua_toboolean(vm->L, -1);
@@ -211,8 +216,8 @@ enum script_result script_filter(struct script_vm *vm, struct script_binding *b,
 
     if (!breaker_lets_through(b)) {
         r = (enum script_result)b->last_failure;
-        tl_fail(TL_ESCRIPT, "script %s is not called after %d failures in a row, the last: %s", b->script,
-                SCRIPT_BREAKER_ERRORS, script_result_name(r));
+        tl_fail(TL_ESCRIPT, "script %s is not called after %d failures in a row, the last: %s",
+                b->script, SCRIPT_BREAKER_ERRORS, script_result_name(r));
         return r;
     }
     struct vm_use *use = use_of(vm, b, &r);

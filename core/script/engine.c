@@ -94,8 +94,8 @@ void script_engine_free(struct script_engine *e)
     struct entry *entry, *tmp;
 
     assert(!e->vms);
-    HASH_ITER(hh, e->entries, entry, tmp)
-    entry_free(e, entry);
+    HASH_ITER (hh, e->entries, entry, tmp)
+        entry_free(e, entry);
     pthread_cond_destroy(&e->idle);
     lock_release(&e->lock);
     free(e);
@@ -108,7 +108,7 @@ void script_engine_set_limits(struct script_engine *e, const struct script_limit
     e->memory_bytes = limits->memory_bytes;
 }
 
-struct script_limits vm_limits(struct script_engine *e)
+struct script_limits engine_limits(struct script_engine *e)
 {
     return (struct script_limits){e->instructions, e->time_us, e->memory_bytes};
 }
@@ -136,15 +136,17 @@ struct script_bundle *script_find(struct script_engine *e, struct tl_str name)
     return b;
 }
 
-void script_each(struct script_engine *e, void (*cb)(void *arg, struct script_bundle *b), void *arg)
+void script_each(struct script_engine *e, void (*cb)(void *arg, struct script_bundle *b),
+                 void *arg)
 {
     struct entry *entry, *tmp;
     size_t n = 0;
 
     lock_take(&e->lock);
-    struct script_bundle **all = xcalloc(HASH_COUNT(e->entries) + 1, sizeof(struct script_bundle *));
-    HASH_ITER(hh, e->entries, entry, tmp)
-    all[n++] = script_bundle_ref(entry->current);
+    struct script_bundle **all =
+        xcalloc(HASH_COUNT(e->entries) + 1, sizeof(struct script_bundle *));
+    HASH_ITER (hh, e->entries, entry, tmp)
+        all[n++] = script_bundle_ref(entry->current);
     lock_drop(&e->lock);
     for (size_t i = 0; i < n; i++) {
         cb(arg, all[i]);
@@ -168,8 +170,7 @@ int script_vm_new(struct script_vm **out, struct script_engine *e, struct reacto
     await_idle(e);
     if (e->vm_count == SCRIPT_VMS_MAX)
         rc = tl_fail(TL_ELIMIT, "more than %d Lua states", SCRIPT_VMS_MAX);
-    HASH_ITER(hh, e->entries, entry, tmp)
-    {
+    HASH_ITER (hh, e->entries, entry, tmp) {
         if (!rc && (rc = vm_prepare(vm, entry->current, &s, NULL)) == 0)
             vm_install(vm, s);
     }
@@ -243,7 +244,8 @@ static void rollout_unref(struct rollout *r)
     free(r);
 }
 
-static struct rollout *rollout_new(struct script_engine *e, struct tl_str name, struct script_bundle *b)
+static struct rollout *rollout_new(struct script_engine *e, struct tl_str name,
+                                   struct script_bundle *b)
 {
     pthread_condattr_t monotonic;
 
@@ -460,8 +462,8 @@ int script_deploy(struct script_engine *e, struct tl_str name, struct tl_str sou
     if (rc)
         return rc;
     if (source.len > SCRIPT_SOURCE_MAX)
-        return tl_fail(TL_ELIMIT, "script %.*s has %zu bytes, the limit is %d", TL_STR_ARG(name),
-                       source.len, SCRIPT_SOURCE_MAX);
+        return tl_fail(TL_ELIMIT, "script %.*s has %zu bytes, the limit is %d",
+                       TL_STR_ARG(name), source.len, SCRIPT_SOURCE_MAX);
     begin_change(e);
     if (!is_deployed(e, name, source)) {
         struct script_bundle *b = bundle_new(name, source);

@@ -55,7 +55,9 @@ static char peek(struct scan *s)
 static bool expect(struct scan *s, char c)
 {
     if (peek(s) != c)
-        return wrong(s, c == ':' ? "expected :" : c == '"' ? "expected a string" : "unexpected byte");
+        return wrong(s, c == ':'   ? "expected :"
+                        : c == '"' ? "expected a string"
+                                   : "unexpected byte");
     s->at++;
     return true;
 }
@@ -188,7 +190,8 @@ static bool read_number(struct scan *s, double *out)
     }
     size_t len = (size_t)(s->at - from);
     if (!ok || len >= sizeof(text))
-        return wrong(s, len >= sizeof(text) ? "number of more than 63 characters" : "malformed number");
+        return wrong(s, len >= sizeof(text) ? "number of more than 63 characters"
+                                            : "malformed number");
     memcpy(text, from, len);
     text[len] = '\0';
     *out = strtod(text, NULL);
@@ -328,7 +331,8 @@ static bool push_value(struct scan *s)
 static struct scan scan_of(lua_State *L, struct tl_str text)
 {
     const char *data = text.data ? text.data : "";
-    return (struct scan){.L = L, .start = data, .at = data, .end = data + text.len, .billed = data};
+    return (struct scan){
+        .L = L, .start = data, .at = data, .end = data + text.len, .billed = data};
 }
 
 /* What was pushed above @top is replaced by the reason. */
@@ -430,7 +434,8 @@ bool jsonlua_push_path(lua_State *L, struct tl_str text, struct tl_str path)
     bill(&s, 0);
     if (!found) {
         lua_pushnil(L);
-    } else if (lua_islightuserdata(L, -1)) { /* null itself; inside a table it stays mq.json.null */
+    } else if (lua_islightuserdata(
+                   L, -1)) { /* null itself; inside a table it stays mq.json.null */
         lua_pop(L, 1);
         lua_pushnil(L);
     }

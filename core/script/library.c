@@ -40,13 +40,15 @@ static bool search(lua_State *L, const struct pattern *p, struct tl_str subject,
     int64_t had = (vm_left(vm_of(L)) + 1) * STEPS_PER_INSTRUCTION, left = had;
     enum pattern_result r = pattern_find(p, subject, from, &left, m);
 
-    vm_charge(L, r == PATTERN_OVER ? vm_left(vm_of(L)) + 1 : (had - left) / STEPS_PER_INSTRUCTION + 1);
+    vm_charge(L, r == PATTERN_OVER ? vm_left(vm_of(L)) + 1
+                                   : (had - left) / STEPS_PER_INSTRUCTION + 1);
     if (r == PATTERN_OVER)
         luaL_error(L, "pattern: too many steps");
     return r == PATTERN_HIT;
 }
 
-static void push_capture(lua_State *L, struct tl_str subject, const struct pattern_match *m, int i)
+static void push_capture(lua_State *L, struct tl_str subject, const struct pattern_match *m,
+                         int i)
 {
     if (i >= m->captures_count)
         lua_pushlstring(L, subject.data + m->from, m->to - m->from);
@@ -57,7 +59,8 @@ static void push_capture(lua_State *L, struct tl_str subject, const struct patte
 }
 
 /* All captures, or the whole match when there are none and @whole. */
-static int push_captures(lua_State *L, struct tl_str subject, const struct pattern_match *m, bool whole)
+static int push_captures(lua_State *L, struct tl_str subject, const struct pattern_match *m,
+                         bool whole)
 {
     int n = m->captures_count ? m->captures_count : whole;
 
@@ -149,7 +152,8 @@ static int gmatch_next(lua_State *L)
     struct pattern p;
 
     compile(L, lua_upvalueindex(2), &p);
-    p.anchored = false; /* as in Lua: ^ matches itself nowhere, and an anchor would repeat for ever */
+    p.anchored =
+        false; /* as in Lua: ^ matches itself nowhere, and an anchor would repeat for ever */
     if (from > subject.len || !search(L, &p, subject, from, &m)) {
         lua_pushnil(L);
         return 1;
@@ -172,7 +176,8 @@ static int string_gmatch(lua_State *L)
 }
 
 /* The replacement text: %0..%9 are captures, %% is %. */
-static void add_template(lua_State *L, luaL_Buffer *b, struct tl_str subject, const struct pattern_match *m)
+static void add_template(lua_State *L, luaL_Buffer *b, struct tl_str subject,
+                         const struct pattern_match *m)
 {
     struct tl_str t = check_str(L, 3);
 
@@ -188,13 +193,15 @@ static void add_template(lua_State *L, luaL_Buffer *b, struct tl_str subject, co
         }
         int n = c == '0' ? m->captures_count : c - '1'; /* 0 = the whole match */
         if (c != '0' && n > 0 && n >= m->captures_count)
-            luaL_error(L, "string.gsub: the replacement has %%%d, the pattern no such capture", n + 1);
+            luaL_error(L, "string.gsub: the replacement has %%%d, the pattern no such capture",
+                       n + 1);
         push_capture(L, subject, m, n);
         luaL_addvalue(b);
     }
 }
 
-static void add_replacement(lua_State *L, luaL_Buffer *b, struct tl_str subject, const struct pattern_match *m)
+static void add_replacement(lua_State *L, luaL_Buffer *b, struct tl_str subject,
+                            const struct pattern_match *m)
 {
     int type = lua_type(L, 3);
 
@@ -227,8 +234,10 @@ static int string_gsub(lua_State *L)
     luaL_Buffer b;
     size_t at = 0;
 
-    luaL_argcheck(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
-                  "string, function or table expected");
+    luaL_argcheck(L,
+                  type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
+                      type == LUA_TTABLE,
+                  3, "string, function or table expected");
     compile(L, 2, &p);
     luaL_buffinit(L, &b);
     while (n < max && at <= subject.len && search(L, &p, subject, at, &m)) {
@@ -266,8 +275,10 @@ static int string_rep(lua_State *L)
     }
     n = floor(n);
     if (n * (lua_Number)s.len > VM_STRING_MAX)
-        return luaL_error(L, "string.rep: the result is over the limit of %d bytes", VM_STRING_MAX);
-    vm_charge(L, (int64_t)n / CHANGED_PER_INSTRUCTION + (int64_t)n * (int64_t)s.len / SCANNED_PER_INSTRUCTION);
+        return luaL_error(L, "string.rep: the result is over the limit of %d bytes",
+                          VM_STRING_MAX);
+    vm_charge(L, (int64_t)n / CHANGED_PER_INSTRUCTION +
+                     (int64_t)n * (int64_t)s.len / SCANNED_PER_INSTRUCTION);
     strbuf_clear(out);
     for (int64_t i = 0; i < (int64_t)n; i++)
         strbuf_addstr(out, s);

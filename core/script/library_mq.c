@@ -78,13 +78,16 @@ static int mq_log(lua_State *L)
     size_t n = text.len < LOG_TEXT_MAX ? text.len : LOG_TEXT_MAX;
 
     if (!log_level_parse(level_text, &level))
-        return luaL_error(L, "mq.log: level %s: expected debug, info, warn or error", level_text);
+        return luaL_error(L, "mq.log: level %s: expected debug, info, warn or error",
+                          level_text);
     vm_charge(L, LOG_COST);
     if (!s || level < (enum log_level)log_level_now || !log_allowed(s))
         return 0;
     for (size_t i = 0; i < n; i++) /* one call is one line */
-        line[i] = (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f ? ' ' : text.data[i];
-    log_write(level, LOG_MODULE, "%.*s: %.*s", TL_STR_ARG(script_bundle_name(s->bundle)), (int)n, line);
+        line[i] =
+            (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f ? ' ' : text.data[i];
+    log_write(level, LOG_MODULE, "%.*s: %.*s", TL_STR_ARG(script_bundle_name(s->bundle)),
+              (int)n, line);
     return 0;
 }
 
@@ -122,7 +125,8 @@ static int mq_cidr(lua_State *L)
     int ip_len = parse_ip(text, ip), net_len = parse_ip(net_text, base);
     int32_t bits = net_len * 8;
 
-    if (!net_len || (bits_text.data && (!tl_str_i32(bits_text, &bits) || bits < 0 || bits > net_len * 8)))
+    if (!net_len ||
+        (bits_text.data && (!tl_str_i32(bits_text, &bits) || bits < 0 || bits > net_len * 8)))
         return luaL_error(L, "mq.cidr: %s is not a network like 10.0.0.0/8", net.data);
     bool in = ip_len == net_len;
     for (int i = 0; in && i < bits; i++)
@@ -137,8 +141,8 @@ static int mq_match(lua_State *L)
     int64_t had = (vm_left(vm_of(L)) + 1) * WILDCARD_STEPS_PER_INSTRUCTION, left = had;
 
     if (pattern.len > PATTERN_MAX)
-        return luaL_error(L, "mq.match: pattern of %d characters, the limit is %d", (int)pattern.len,
-                          PATTERN_MAX);
+        return luaL_error(L, "mq.match: pattern of %d characters, the limit is %d",
+                          (int)pattern.len, PATTERN_MAX);
     enum pattern_result r = pattern_wildcard(pattern, text, &left);
     vm_charge(L, (had - left) / WILDCARD_STEPS_PER_INSTRUCTION);
     lua_pushboolean(L, r == PATTERN_HIT);
@@ -175,7 +179,7 @@ static const luaL_Reg functions[] = {
     {"cidr", mq_cidr}, {"hash", mq_hash}, {"log", mq_log}, {"match", mq_match}, {"now", mq_now},
 };
 
-void library_push_mq(lua_State *L)
+void library_mq_push(lua_State *L)
 {
     lua_newtable(L);
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {

@@ -51,7 +51,7 @@ static void set_add_escape(uint64_t set[4], uint8_t c)
         return;
     }
     for (int i = 0; i < 256; i++)
-        if (in_class((uint8_t)i, class) != (c != (uint8_t)class))
+        if (in_class((uint8_t)i, class) != (c != (uint8_t) class))
             set_add(set, (uint8_t)i);
 }
 

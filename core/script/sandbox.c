@@ -16,15 +16,16 @@ static const struct {
     const char *names[24];
 } allowed[] = {
     {"",
-     {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "rawset", "select",
-      "setmetatable", "tonumber", "tostring", "type", "unpack"}},
+     {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget",
+      "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "unpack"}},
     {"string", {"byte", "char", "len", "sub"}},
-    {"math",
-     {"abs",  "acos", "asin",  "atan", "atan2", "ceil", "cos", "cosh",   "deg", "exp",  "floor", "fmod",
-      "frexp", "ldexp", "log", "log10", "max", "min", "modf", "pow", "rad", "random", "sin", "sqrt"}},
+    {"math", {"abs", "acos", "asin",  "atan", "atan2", "ceil",   "cos", "cosh",
+              "deg", "exp",  "floor", "fmod", "frexp", "ldexp",  "log", "log10",
+              "max", "min",  "modf",  "pow",  "rad",   "random", "sin", "sqrt"}},
     {"os", {"clock", "time"}},
     {"bit",
-     {"arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift", "tobit", "tohex"}},
+     {"arshift", "band", "bnot", "bor", "bswap", "bxor", "lshift", "rol", "ror", "rshift",
+      "tobit", "tohex"}},
 };
 
 /* ---- functions of our own ----------------------------------------------------------------- */
@@ -98,7 +99,8 @@ static void add_allowed(lua_State *L, int templates)
 }
 
 /* Merge the library table that @push makes into the template @name. */
-static void add_library(lua_State *L, int templates, const char *name, void (*push)(lua_State *L))
+static void add_library(lua_State *L, int templates, const char *name,
+                        void (*push)(lua_State *L))
 {
     push(L);
     int made = lua_gettop(L);
@@ -156,7 +158,8 @@ static void seed_random(lua_State *L)
 {
     lua_getglobal(L, "math");
     lua_getfield(L, -1, "randomseed");
-    lua_pushnumber(L, (lua_Number)((clock_mono_ns() ^ (int64_t)((uintptr_t)L >> 4)) & 0x7fffffff));
+    lua_pushnumber(L,
+                   (lua_Number)((clock_mono_ns() ^ (int64_t)((uintptr_t)L >> 4)) & 0x7fffffff));
     lua_call(L, 1, 0);
     lua_pop(L, 1);
 }
@@ -195,7 +198,7 @@ void sandbox_open(lua_State *L)
     add_own(L, templates);
     add_library(L, templates, "string", library_push_string);
     add_library(L, templates, "table", library_push_table);
-    add_library(L, templates, "mq", library_push_mq);
+    add_library(L, templates, "mq", library_mq_push);
     guard_strings(L, templates);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     clear_table(L, lua_gettop(L));

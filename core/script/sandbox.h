@@ -15,9 +15,11 @@ void sandbox_open(lua_State *L);
 void sandbox_push_env(lua_State *L);
 
 /* Libraries that sandbox_open() puts in: each pushes its table. */
-void library_push_mq(lua_State *L);
-void library_push_string(lua_State *L); /* find match gmatch gsub rep upper lower reverse format */
-void library_push_table(lua_State *L);  /* insert remove concat sort; the state's own libraries are open */
+void library_mq_push(lua_State *L);
+void library_push_string(
+    lua_State *L); /* find match gmatch gsub rep upper lower reverse format */
+void library_push_table(
+    lua_State *L); /* insert remove concat sort; the state's own libraries are open */
 
 /* The message view: push its userdata, once per state. */
 void view_push(lua_State *L);

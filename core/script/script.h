@@ -122,7 +122,7 @@ struct script_binding {
     /* breaker: failures in a row open it; while open the policy applies without calling, but one
      * probe call per second goes through */
     _Atomic int32_t failures_in_row;
-    _Atomic int64_t probe_at_ms; /* monotonic; 0 = closed */
+    _Atomic int64_t probe_at_ms;  /* monotonic; 0 = closed */
     _Atomic int32_t last_failure; /* enum script_result */
 };
 uint64_t script_binding_id(void);

@@ -11,7 +11,8 @@
 #include "script/vm.h"
 
 enum {
-    COPIED_PER_INSTRUCTION = 256,  /* bytes copied into a string for the price of an instruction */
+    COPIED_PER_INSTRUCTION =
+        256, /* bytes copied into a string for the price of an instruction */
     EXPANDED_PER_INSTRUCTION = 32, /* bytes decompressed */
     PROPERTY_COST = 8,             /* instructions per property of props() */
 };
@@ -217,8 +218,8 @@ static void expand(lua_State *L, struct vm_message *m)
 
     strbuf_clear(&m->plain);
     /* no kind in sysFlag: a producer older than the choice, which is zlib */
-    int rc = compress_expand(kind ? (enum compress_kind)kind : COMPRESS_ZLIB, m->record.body.data,
-                             m->record.body.len, max, &m->plain);
+    int rc = compress_expand(kind ? (enum compress_kind)kind : COMPRESS_ZLIB,
+                             m->record.body.data, m->record.body.len, max, &m->plain);
     if (rc == TL_ELIMIT && max < VM_BODY_MAX)
         vm_charge(L, vm_left(vm) + 1); /* stops the call */
     if (rc)
@@ -258,7 +259,8 @@ static int view_body(lua_State *L)
     }
     size_t from = (size_t)first - 1, n = (size_t)last - from;
     if (n > VM_BODY_MAX)
-        return luaL_error(L, "msg:body: %d bytes asked for, the limit is %d", (int)n, VM_BODY_MAX);
+        return luaL_error(L, "msg:body: %d bytes asked for, the limit is %d", (int)n,
+                          VM_BODY_MAX);
     vm_charge(L, (int64_t)(n / COPIED_PER_INSTRUCTION));
     lua_pushlstring(L, body.data + from, n);
     return 1;
@@ -282,7 +284,8 @@ static int view_json(lua_State *L)
 /* ---- the userdata ------------------------------------------------------------------------- */
 
 static const luaL_Reg methods[] = {
-    {"prop", view_prop}, {"num", view_num}, {"props", view_props}, {"body", view_body}, {"json", view_json},
+    {"prop", view_prop}, {"num", view_num},   {"props", view_props},
+    {"body", view_body}, {"json", view_json},
 };
 
 void view_push(lua_State *L)

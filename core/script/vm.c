@@ -117,9 +117,9 @@ static int stop(lua_State *L, enum script_result why)
     if (why == SCRIPT_ERR_TIME)
         lua_pushliteral(L, "stopped: over the time limit of a call (scriptTimeLimitMicros)");
     else
-        lua_pushfstring(
-            L, "stopped: over the limit of %d instructions (scriptInstructionLimit)",
-            (int)vm->limit);
+        lua_pushfstring(L,
+                        "stopped: over the limit of %d instructions (scriptInstructionLimit)",
+                        (int)vm->limit);
     lua_concat(L, 2);
     return lua_error(L);
 }
@@ -158,7 +158,7 @@ int64_t vm_left(const struct script_vm *vm)
 
 void vm_begin(struct script_vm *vm, int factor)
 {
-    struct script_limits limits = vm_limits(vm->engine);
+    struct script_limits limits = engine_limits(vm->engine);
     int64_t step = limits.instructions / 20;
     int32_t wanted = step > STEP ? STEP : step < 1 ? 1 : (int32_t)step;
 
@@ -193,8 +193,9 @@ enum script_result vm_outcome(struct script_vm *vm, int status, const char *name
     if (!status)
         return SCRIPT_OK;
     if (status == LUA_ERRMEM || vm->stop == SCRIPT_ERR_MEMORY) {
-        tl_fail(TL_ESCRIPT, "%s:1: stopped: over the memory limit of %lld bytes (scriptMemoryLimit)",
-                name, (long long)vm->heap_max);
+        tl_fail(TL_ESCRIPT,
+                "%s:1: stopped: over the memory limit of %lld bytes (scriptMemoryLimit)", name,
+                (long long)vm->heap_max);
         lua_pop(vm->L, 1);
         return SCRIPT_ERR_MEMORY;
     }
@@ -263,7 +264,7 @@ struct script_vm *vm_create(struct script_engine *e, struct reactor *r)
     vm->engine = e;
     vm->reactor = r;
     atomic_init(&vm->refs, 1);
-    vm->heap_max = vm_limits(e).memory_bytes;
+    vm->heap_max = engine_limits(e).memory_bytes;
     if (make_state(vm)) {
         free(vm);
         return NULL;
@@ -284,8 +285,8 @@ static void drop_use(struct script_vm *vm, struct vm_use *use, bool unref)
 static void drop_uses(struct script_vm *vm, bool unref)
 {
     struct vm_use *use, *tmp;
-    HASH_ITER(hh, vm->uses, use, tmp)
-    drop_use(vm, use, unref);
+    HASH_ITER (hh, vm->uses, use, tmp)
+        drop_use(vm, use, unref);
 }
 
 void script_vm_forget(struct script_vm *vm, uint64_t binding_id)
@@ -302,8 +303,7 @@ void vm_close(struct script_vm *vm)
     struct vm_script *s, *tmp;
 
     drop_uses(vm, false);
-    HASH_ITER(hh, vm->scripts, s, tmp)
-    {
+    HASH_ITER (hh, vm->scripts, s, tmp) {
         HASH_DEL(vm->scripts, s);
         script_bundle_unref(s->bundle);
         free(s);
@@ -372,7 +372,8 @@ static void read_version(lua_State *L, const struct preparing *p)
         const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
         if (!text || len > VM_VERSION_MAX || len == 0 || strlen(text) != len ||
             strpbrk(text, "@ \t\r\n"))
-            refuse(L, p, 1, "version must be a string of 1 to %d characters without blanks and @",
+            refuse(L, p, 1,
+                   "version must be a string of 1 to %d characters without blanks and @",
                    VM_VERSION_MAX);
         if (p->manifest)
             snprintf(p->manifest->version, sizeof(p->manifest->version), "%s", text);
@@ -398,7 +399,8 @@ static bool arg_type(const char *text, enum vm_arg_type *out)
 static bool is_name(const char *s)
 {
     return *s && strlen(s) <= VM_ARG_NAME_MAX &&
-           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(s);
+           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+               strlen(s);
 }
 
 static void read_args(lua_State *L, const struct preparing *p)
@@ -417,7 +419,8 @@ static void read_args(lua_State *L, const struct preparing *p)
         const char *type = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
         enum vm_arg_type kind;
         if (!name || !is_name(name))
-            refuse(L, p, 1, "args: a name must be 1 to %d letters, digits or _", VM_ARG_NAME_MAX);
+            refuse(L, p, 1, "args: a name must be 1 to %d letters, digits or _",
+                   VM_ARG_NAME_MAX);
         if (!arg_type(type, &kind))
             refuse(L, p, 1, "args.%s must be \"string\", \"number\" or \"boolean\"", name);
         if (n == VM_ARGS_MAX)
@@ -454,8 +457,8 @@ static _Noreturn void refuse_hook(lua_State *L, const struct preparing *p, const
     lua_pushvalue(L, -1);
     lua_getinfo(L, ">S", &ar);
     refuse(L, p, ar.linedefined > 0 ? ar.linedefined : 1,
-           "%s is not a hook this broker calls; it calls: %s", name ? name : "a function without a name",
-           known);
+           "%s is not a hook this broker calls; it calls: %s",
+           name ? name : "a function without a name", known);
 }
 
 /* The functions of the script's table; each must be a hook. */
@@ -562,8 +565,7 @@ void vm_rebuild(struct script_vm *vm)
         log_error("Lua state lost: %s", tl_error_text());
         abort();
     }
-    HASH_ITER(hh, old, s, tmp)
-    {
+    HASH_ITER (hh, old, s, tmp) {
         HASH_DEL(old, s);
         if (vm_prepare(vm, s->bundle, &fresh, NULL) == 0)
             vm_install(vm, fresh);

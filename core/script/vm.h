@@ -132,6 +132,6 @@ void vm_remove(struct script_vm *vm, struct tl_str name);
 void vm_rebuild(struct script_vm *vm);
 
 /* The engine's limits now, any thread. */
-struct script_limits vm_limits(struct script_engine *e);
+struct script_limits engine_limits(struct script_engine *e);
 
 #endif

@@ -21,7 +21,6 @@ TABLES = {
     "proto/request_code.def": "number",
     "proto/response_code.def": "number",
     "script/hooks.def": "name",
-    "admin/commands.def": "name",
 }
 EXAMPLES = {"conf/broker.conf": "broker/config.def", "conf/namesrv.conf": "namesrv/config.def"}
 
