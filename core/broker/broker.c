@@ -20,6 +20,8 @@
 #include "broker/topics.h"
 #include "broker/traffic.h"
 #include "proto/code.h"
+#include "proto/flags.h"
+#include "proto/names.h"
 #include "store/store.h"
 
 #undef LOG_MODULE
@@ -30,6 +32,7 @@ enum {
     EXPIRE_MS = 10000,       /* look for silent clients */
     DRAIN_MS = 3000,         /* at stop, for requests under way */
     REGISTER_WAIT_MS = 1000, /* at start, for the first registration */
+    ADOPTED_QUEUES = 4,         /* what an automatically created topic has */
     IDLE_MS = 1000,          /* scripts' garbage collection */
 };
 
@@ -216,13 +219,64 @@ static void on_fatal(void *arg, const char *text)
     b->on_fatal(b->fatal_arg, text);
 }
 
+struct save_topics {
+    struct mail mail;
+    struct broker *b;
+};
+
+static void save_topics_run(struct mail *m)
+{
+    struct save_topics *s = (struct save_topics *)m;
+
+    topics_persist(s->b->topics);
+    free(s);
+}
+
+/* A topic somebody just sent to is saved at once, not with the next round. */
 static void on_topics_change(void *arg, const char *topic)
 {
     struct broker *b = arg;
+    struct save_topics *s = xmalloc(sizeof(*s));
 
     (void)topic;
+    *s = (struct save_topics){.mail.run = save_topics_run, .b = b};
+    reactor_post(b->svc, &s->mail);
     if (b->registrar)
         registrar_touch(b->registrar);
+}
+
+/* Queues by topic, of topics that have messages. */
+static void count_queues(void *arg, struct consumequeue *q)
+{
+    json_t *found = arg;
+    struct tl_str topic = store_queue_topic(q);
+    json_int_t n = json_integer_value(json_object_getn(found, topic.data, topic.len));
+
+    if (store_queue_id(q) >= n)
+        json_object_setn_new(found, topic.data, topic.len, json_integer(store_queue_id(q) + 1));
+}
+
+/* A topic whose messages outlived its settings (a crash right after the first send) gets default ones. */
+static void adopt_topics(struct broker *b)
+{
+    json_t *found = json_object(), *n;
+    const char *name;
+
+    store_each_queue(b->store, count_queues, found);
+    json_object_foreach(found, name, n)
+    {
+        struct tl_str topic = tl_str_of(name);
+        struct topic_config known;
+        if (topics_copy(b->topics, topic, &known)) {
+            topic_config_release(&known);
+            continue;
+        }
+        bool inner = names_is_retry(topic) || names_is_dlq(topic);
+        int32_t queues = (int32_t)json_integer_value(n), least = inner ? 1 : ADOPTED_QUEUES;
+        log_warn("topic has messages but no settings: taken up topic=%s queues=%d", name, queues > least ? queues : least);
+        topics_ensure(b->topics, topic, queues > least ? queues : least, PERM_READ | PERM_WRITE, false, 0);
+    }
+    json_decref(found);
 }
 
 static void on_progress(void *arg, const char *what, int64_t done, int64_t total)
@@ -265,7 +319,7 @@ static int tables_begin(struct broker *b)
     if ((rc = fs_mkdirs(dir)) || (rc = topics_open(&b->topics, b->conf, dir)) ||
         (rc = groups_open(&b->groups, b->conf, dir)) || (rc = offsets_open(&b->offsets, dir)))
         return rc;
-    topics_on_change(b->topics, on_topics_change, b);
+    adopt_topics(b);
     b->clients = clients_new();
     b->traffic = traffic_new();
     return 0;
@@ -378,7 +432,10 @@ static int parts_begin(struct broker *b)
     if ((rc = identity_begin(b)) || (rc = fs_mkdirs(b->conf->store_path_root_dir.data)))
         return rc;
     if ((rc = store_begin(b)) || (rc = tables_begin(b)) || (rc = scripts_begin(b)) ||
-        (rc = threads_begin(b)) || (rc = server_begin(b)))
+        (rc = threads_begin(b)))
+        return rc;
+    topics_on_change(b->topics, on_topics_change, b);
+    if ((rc = server_begin(b)) != 0)
         return rc;
     struct service *s = &private_of(b)->service;
     s->b = b;
@@ -449,10 +506,10 @@ static void threads_end(struct broker *b)
 
 void broker_stop(struct broker *b)
 {
-    if (b->registrar) {
+    if (b->topics)
         topics_on_change(b->topics, NULL, NULL);
+    if (b->registrar)
         registrar_unregister(b->registrar);
-    }
     threads_end(b);
     if (b->scripts)
         scripts_close(b->scripts);

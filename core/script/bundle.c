@@ -159,7 +159,7 @@ static int next_pair(const struct script_bundle *b, struct tl_str *text, struct 
 int script_args_parse(const struct script_bundle *b, struct tl_str text, json_t **out)
 {
     json_t *args = json_object();
-    struct tl_str name, value;
+    struct tl_str name = TL_STR_NONE, value = TL_STR_NONE;
     int rc = 0;
 
     text = tl_str_trim(text);

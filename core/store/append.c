@@ -195,7 +195,7 @@ static int put_entry(struct run *r, struct append_batch *b, struct append_entry 
 {
     struct store *s = r->s;
     uint8_t *data = b->buf + e->at, *end = data + e->size;
-    struct consumequeue *q;
+    struct consumequeue *q = NULL;
     int rc = entry_queue(s, data, e->size, &q);
 
     if (rc || (rc = make_room(r, e, q)) != 0)
