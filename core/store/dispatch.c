@@ -62,7 +62,8 @@ int dispatch_replay(struct store *s, const struct record *r)
 
     if (r->queue_offset < next)
         return 0;
-    if (r->queue_offset > next && cq_log_end(q) >= 0)
+    /* Only from the log's beginning on may a queue begin in its middle: older records were deleted. */
+    if (r->queue_offset > next && (cq_log_end(q) >= 0 || !s->full_scan))
         return tl_fail(TL_EORDER, "queue %.*s-%d ends at %lld, a record has %lld",
                        TL_STR_ARG(r->topic), r->queue_id, (long long)next,
                        (long long)r->queue_offset);

@@ -179,6 +179,7 @@ static int scan_from(struct scan *c, int64_t from)
 
     c->pos = from;
     c->last_ms = 0;
+    c->s->full_scan = from == segq_begin(&c->s->log);
     while ((rc = step(c)) > 0)
         ;
     publish_queues(c->s);

@@ -63,6 +63,7 @@ struct store {
     _Atomic int64_t token_since_ns;
     int64_t recovered_bytes, recovery_ms;
     bool clean_start, started;
+    bool full_scan; /* recovery reads the log from its beginning */
 };
 
 /* ---- dispatch.c: one path for live appends and recovery --------------------------------------- */
