@@ -1,5 +1,5 @@
 /*
- * cmd_message - sendMessage, consumeMessage
+ * cmd_message - sendMessage, consumeMessage, queryMsgById
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "proto/code.h"
 #include "proto/flags.h"
 #include "proto/hdr_consume.h"
+#include "proto/msgid.h"
 #include "proto/properties.h"
 
 enum { PULL_NUMS = 32, COUNT_DEFAULT = 128, TIMEOUT_DEFAULT = 3000 };
@@ -89,6 +90,7 @@ struct consuming {
     struct tl_str topic, group;
     int64_t left;
     int64_t deadline_ms;
+    int64_t from; /* -o; -1 = the group's offset or the queue's begin */
 };
 
 static json_t *record_json(const struct record *r)
@@ -213,11 +215,13 @@ static int commit(struct consuming *c, const char *addr, int32_t queue, int64_t 
 static int drain(struct consuming *c, const char *addr, int32_t queue)
 {
     bool as_group = !tl_str_is(c->group, TOOLS_GROUP);
-    int64_t offset = 0, begun;
-    int rc = as_group ? start_offset(c, addr, queue, &offset)
+    int64_t offset = c->from, begun;
+    int rc = 0;
+
+    if (c->from < 0)
+        rc = as_group ? start_offset(c, addr, queue, &offset)
                       : client_queue_offset(c->a->client, addr, RQ_GET_MIN_OFFSET, c->topic,
                                             queue, 0, &offset);
-
     begun = offset;
     while (!rc && c->left > 0 && clock_mono_ms() < c->deadline_ms) {
         struct client_pulled p;
@@ -241,37 +245,137 @@ static int drain(struct consuming *c, const char *addr, int32_t queue)
     return rc;
 }
 
+/* One broker's queues: all of them, or queue @only. */
+static int drain_broker(struct consuming *c, const struct topic_route *route,
+                        const struct route_queues *q, int32_t only)
+{
+    const char *addr = NULL;
+
+    for (size_t b = 0; b < route->nbrokers && !addr; b++)
+        addr = strcmp(route->brokers[b].name, q->broker_name) == 0
+                   ? route_broker_addr(&route->brokers[b])
+                   : NULL;
+    if (!addr || !(q->perm & PERM_READ))
+        return 0;
+    int rc = heartbeat(c, addr);
+    for (int32_t id = 0; id < q->read_queue_nums && !rc && c->left > 0; id++)
+        rc = only < 0 || only == id ? drain(c, addr, id) : 0;
+    return rc;
+}
+
 int cmd_consume_message(struct admin *a, const struct admin_values *v)
 {
     struct topic_route route;
     int64_t timeout = TIMEOUT_DEFAULT;
+    int32_t queue = -1;
+    const char *broker = admin_value(v, "brokerName", NULL);
     struct consuming c = {
         .a = a,
         .topic = tl_str_of(admin_value(v, "topic", "")),
         .group = tl_str_of(admin_value(v, "consumerGroup", TOOLS_GROUP)),
         .left = COUNT_DEFAULT,
+        .from = -1,
     };
 
     if (!tl_str_i64(tl_str_of(admin_value(v, "MessageNumber", "128")), &c.left) ||
-        !tl_str_i64(tl_str_of(admin_value(v, "timeout", "3000")), &timeout))
-        return tl_fail(TL_EINVAL, "--MessageNumber and --timeout: a number expected");
+        !tl_str_i64(tl_str_of(admin_value(v, "timeout", "3000")), &timeout) ||
+        !tl_str_i32(tl_str_of(admin_value(v, "queueId", "-1")), &queue) ||
+        !tl_str_i64(tl_str_of(admin_value(v, "offset", "-1")), &c.from))
+        return tl_fail(TL_EINVAL,
+                       "--MessageNumber, --timeout, --queueId and --offset: a number expected");
+    if (c.from >= 0 && queue < 0)
+        return tl_fail(TL_EINVAL, "--offset needs --queueId");
     int rc = client_route(a->client, c.topic, &route);
     if (rc)
         return rc;
     c.deadline_ms = clock_mono_ms() + timeout;
     for (size_t i = 0; i < route.nqueues && !rc; i++) {
-        const struct route_queues *q = &route.queues[i];
-        const char *addr = NULL;
-        for (size_t b = 0; b < route.nbrokers && !addr; b++)
-            addr = strcmp(route.brokers[b].name, q->broker_name) == 0
-                       ? route_broker_addr(&route.brokers[b])
-                       : NULL;
-        if (!addr || !(q->perm & PERM_READ))
-            continue;
-        rc = heartbeat(&c, addr);
-        for (int32_t id = 0; id < q->read_queue_nums && !rc && c.left > 0; id++)
-            rc = drain(&c, addr, id);
+        if (!broker || strcmp(broker, route.queues[i].broker_name) == 0)
+            rc = drain_broker(&c, &route, &route.queues[i], queue);
     }
     topic_route_release(&route);
+    return rc;
+}
+
+/* ---- queryMsgById ------------------------------------------------------------------------- */
+
+static void print_text(const char *heading, struct tl_str text)
+{
+    printf("%-20s %.*s\n", heading, TL_STR_ARG(text));
+}
+
+static void print_number(const char *heading, int64_t n)
+{
+    printf("%-20s %lld\n", heading, (long long)n);
+}
+
+static void print_time(const char *heading, int64_t ms)
+{
+    char text[24];
+
+    clock_text(ms, text);
+    print_text(heading, tl_str_of(text));
+}
+
+static void print_host(const char *heading, const struct record_host *h)
+{
+    char text[64];
+
+    record_host_text(h, text);
+    print_text(heading, tl_str_of(text));
+}
+
+static void print_message(struct tl_str id, const struct record *r)
+{
+    json_t *o = record_json(r);
+    char *props = json_dumps(json_object_get(o, "properties"), JSON_COMPACT);
+
+    print_text("OffsetID:", id);
+    print_text("Topic:", r->topic);
+    print_text("Tags:", properties_get(r->properties, PROP_TAGS));
+    print_text("Keys:", properties_get(r->properties, PROP_KEYS));
+    print_number("Queue ID:", r->queue_id);
+    print_number("Queue Offset:", r->queue_offset);
+    print_number("CommitLog Offset:", r->log_pos);
+    print_number("Reconsume Times:", r->reconsume_times);
+    print_time("Born Timestamp:", r->born_timestamp);
+    print_time("Store Timestamp:", r->store_timestamp);
+    print_host("Born Host:", &r->born_host);
+    print_host("Store Host:", &r->store_host);
+    print_number("System Flag:", r->sys_flag);
+    print_text("Properties:", tl_str_of(props));
+    print_text("Message Body:", r->body);
+    free(props);
+    json_decref(o);
+}
+
+int cmd_query_msg_by_id(struct admin *a, const struct admin_values *v)
+{
+    struct tl_str id = tl_str_of(admin_value(v, "msgId", ""));
+    struct view_message_request ext = {.topic = tl_str_of(admin_value(v, "topic", NULL))};
+    struct record_host host;
+    struct client_reply r;
+    struct record record;
+    char addr[64];
+
+    if (!msgid_offset_parse(id, &host, &ext.offset))
+        return tl_fail(TL_EINVAL, "--msgId %.*s: expected 32 or 56 hexadecimal digits",
+                       TL_STR_ARG(id));
+    record_host_text(&host, addr);
+    const char *to = a->broker ? a->broker : addr;
+    int rc = client_call(a->client, to,
+                         &(struct channel_call){.code = RQ_VIEW_MESSAGE_BY_ID,
+                                                .header = &view_message_request_header,
+                                                .ext = &ext},
+                         NULL, &r);
+    if (rc)
+        rc = tl_wrap(rc, "message %.*s at %s", TL_STR_ARG(id), to);
+    else if (record_decode(r.cmd.body.data, r.cmd.body.len, 0, &record) != RECORD_MESSAGE)
+        rc = tl_fail(TL_EFORMAT, "%s answered with something that is no message", to);
+    else if (a->json)
+        print_record(&(struct consuming){.a = a}, &record);
+    else
+        print_message(id, &record);
+    client_reply_release(&r);
     return rc;
 }

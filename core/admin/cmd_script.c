@@ -1,5 +1,5 @@
 /*
- * cmd_script - putScript, getScript, scriptStatus, rollbackScript, deleteScript, bindScript, unbindScript
+ * cmd_script - putScript, getScript, listScripts, scriptStatus, rollbackScript, deleteScript, bindScript, unbindScript
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,7 +189,8 @@ static void add_row(struct table *t, const char *addr, const json_t *script,
                                        numbers[3], numbers[4], breaker.data});
 }
 
-static int add_status(struct admin *a, const char *addr, void *arg)
+/* The body of LIST_SCRIPTS, owned. */
+static int list_scripts(struct admin *a, const char *addr, json_t **out)
 {
     struct script_request ext = {.name = TL_STR_NONE};
     struct client_reply r;
@@ -198,10 +199,21 @@ static int add_status(struct admin *a, const char *addr, void *arg)
                     &(struct channel_call){
                         .code = RQ_LIST_SCRIPTS, .header = &script_request_header, .ext = &ext},
                     NULL, &r);
-    json_t *root = rc ? NULL : json_parse(r.cmd.body), *script, *binding;
-    size_t i, j;
 
+    if (!rc && !(*out = json_parse(r.cmd.body)))
+        rc = TL_EFORMAT;
     client_reply_release(&r);
+    return rc;
+}
+
+static int add_status(struct admin *a, const char *addr, void *arg)
+{
+    json_t *root, *script, *binding;
+    size_t i, j;
+    int rc = list_scripts(a, addr, &root);
+
+    if (rc)
+        return rc;
     json_array_foreach(json_object_get(root, "scripts"), i, script)
     {
         const json_t *bindings = json_get_array(script, "bindings");
@@ -210,13 +222,60 @@ static int add_status(struct admin *a, const char *addr, void *arg)
         json_array_foreach(bindings, j, binding) add_row(arg, addr, script, binding);
     }
     json_decref(root);
-    return rc;
+    return 0;
 }
 
 int cmd_script_status(struct admin *a, const struct admin_values *v)
 {
     struct table *t = table_new(status_headings, STATUS_COLUMNS);
     int rc = admin_each_broker(a, add_status, t);
+
+    (void)v;
+    if (!rc)
+        table_print(t, a->json);
+    table_free(t);
+    return rc;
+}
+
+static const char *const list_headings[] = {"Broker",   "Script", "Version", "Hash",
+                                            "Previous", "Hooks",  "Bindings"};
+enum { LIST_COLUMNS = sizeof(list_headings) / sizeof(list_headings[0]) };
+
+static int add_scripts(struct admin *a, const char *addr, void *arg)
+{
+    json_t *root, *script, *hook;
+    size_t i, j;
+    int rc = list_scripts(a, addr, &root);
+
+    if (rc)
+        return rc;
+    json_array_foreach(json_object_get(root, "scripts"), i, script)
+    {
+        struct strbuf hooks;
+        char bindings[24];
+        strbuf_init(&hooks);
+        json_array_foreach(json_object_get(script, "hooks"), j, hook)
+        {
+            strbuf_addz(&hooks, j ? "," : "");
+            strbuf_addz(&hooks, json_string_value(hook) ? json_string_value(hook) : "?");
+        }
+        snprintf(bindings, sizeof(bindings), "%zu",
+                 json_array_size(json_object_get(script, "bindings")));
+        table_add(arg, (const char *const[]){addr, json_get_str(script, "name").data,
+                                             json_get_str(script, "version").data,
+                                             json_get_str(script, "hash").data,
+                                             json_get_str(script, "previous").data, hooks.data,
+                                             bindings});
+        strbuf_release(&hooks);
+    }
+    json_decref(root);
+    return 0;
+}
+
+int cmd_list_scripts(struct admin *a, const struct admin_values *v)
+{
+    struct table *t = table_new(list_headings, LIST_COLUMNS);
+    int rc = admin_each_broker(a, add_scripts, t);
 
     (void)v;
     if (!rc)

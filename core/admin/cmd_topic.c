@@ -1,8 +1,9 @@
 /*
- * cmd_topic - updateTopic, deleteTopic, topicList, topicRoute, topicStatus, clusterList
+ * cmd_topic - updateTopic, deleteTopic, topicList, topicRoute, topicStatus, topicClusterList
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/commands.h"
 #include "base/clock.h"
@@ -140,7 +141,8 @@ static const char *const status_headings[] = {"Broker Name", "QID", "Min Offset"
                                               "Last Updated"};
 
 /* One broker's rows; the body's keys are MessageQueue objects. */
-static int add_status(struct admin *a, const char *addr, struct tl_str topic, struct table *t)
+static int add_status(struct admin *a, const char *addr, struct tl_str topic, struct table *t,
+                      double *put_tps)
 {
     struct topic_request ext = {.topic = topic};
     struct client_reply r;
@@ -153,6 +155,7 @@ static int add_status(struct admin *a, const char *addr, struct tl_str topic, st
     const char *key;
 
     client_reply_release(&r);
+    *put_tps += json_get_f64(root, "topicPutTps", 0);
     json_object_foreach(json_object_get(root, "offsetTable"), key, value)
     {
         json_t *queue = json_parse(tl_str_of(key));
@@ -162,8 +165,10 @@ static int add_status(struct admin *a, const char *addr, struct tl_str topic, st
         snprintf(cells[0], 32, "%d", json_get_i32(queue, "queueId", 0));
         snprintf(cells[1], 32, "%lld", (long long)json_get_i64(value, "minOffset", 0));
         snprintf(cells[2], 32, "%lld", (long long)json_get_i64(value, "maxOffset", 0));
-        if (updated > 0)
+        if (updated > 0) {
             clock_text(updated, time);
+            time[19] = ','; /* as Java's tool writes it */
+        }
         table_add(t, (const char *const[]){broker.data, cells[0], cells[1], cells[2], time});
         json_decref(queue);
     }
@@ -175,6 +180,7 @@ int cmd_topic_status(struct admin *a, const struct admin_values *v)
 {
     struct tl_str topic = tl_str_of(admin_value(v, "topic", ""));
     struct topic_route route;
+    double put_tps = 0;
     int rc = client_route(a->client, topic, &route);
 
     if (rc)
@@ -182,66 +188,33 @@ int cmd_topic_status(struct admin *a, const struct admin_values *v)
     struct table *t = table_new(status_headings, 5);
     for (size_t i = 0; i < route.nbrokers && !rc; i++) {
         const char *addr = route_broker_addr(&route.brokers[i]);
-        rc = addr ? add_status(a, addr, topic, t) : 0;
+        rc = addr ? add_status(a, addr, topic, t, &put_tps) : 0;
     }
     if (!rc)
         table_print(t, a->json);
+    if (!rc && !a->json)
+        printf("\nTopic Put TPS: %.2f\n", put_tps);
     table_free(t);
     topic_route_release(&route);
     return rc;
 }
 
-/* ---- clusterList -------------------------------------------------------------------------- */
+/* ---- topicClusterList --------------------------------------------------------------------- */
 
-static const char *const cluster_headings[] = {
-    "Cluster Name", "Broker Name", "BID", "Addr", "Version", "InTPS", "OutTPS", "ACTIVATED"};
-
-static void add_broker(struct admin *a, const char *cluster, const char *name, const char *id,
-                       const char *addr, struct table *t)
+int cmd_topic_cluster_list(struct admin *a, const struct admin_values *v)
 {
-    struct client_reply r;
-    int rc = client_call(a->client, addr,
-                         &(struct channel_call){.code = RQ_GET_BROKER_RUNTIME_INFO}, NULL, &r);
-    json_t *root = rc ? NULL : json_parse(r.cmd.body);
-    const json_t *info = json_get_object(root, "table");
-    struct tl_str version = json_get_str(info, "brokerVersionDesc"),
-                  in = json_get_str(info, "putTps"),
-                  out = json_get_str(info, "getTransferredTps"),
-                  active = json_get_str(info, "brokerActive");
-    char in_text[32], out_text[32];
+    struct topic_route route;
+    int rc = client_route(a->client, tl_str_of(admin_value(v, "topic", "")), &route);
 
-    struct tl_str in_first = tl_str_cut(&in, ' '), out_first = tl_str_cut(&out, ' ');
-    snprintf(in_text, sizeof(in_text), "%.*s", TL_STR_ARG(in_first));
-    snprintf(out_text, sizeof(out_text), "%.*s", TL_STR_ARG(out_first));
-    table_add(t, (const char *const[]){cluster, name, id, addr, version.data, in_text, out_text,
-                                       rc ? "unreachable" : active.data});
-    json_decref(root);
-    client_reply_release(&r);
-}
-
-int cmd_cluster_list(struct admin *a, const struct admin_values *v)
-{
-    struct client_reply r;
-    int rc = client_call_namesrv(
-        a->client, &(struct channel_call){.code = RQ_GET_BROKER_CLUSTER_INFO}, NULL, &r);
-    json_t *root = rc ? NULL : json_parse(r.cmd.body), *broker, *addr;
-    const char *name, *id;
-
-    (void)v;
-    client_reply_release(&r);
     if (rc)
         return rc;
-    struct table *t = table_new(cluster_headings, 8);
-    json_object_foreach(json_object_get(root, "brokerAddrTable"), name, broker)
-    {
-        const char *cluster = json_string_value(json_object_get(broker, "cluster"));
-        json_object_foreach(json_object_get(broker, "brokerAddrs"), id, addr)
-        {
-            add_broker(a, cluster, name, id, json_string_value(addr), t);
-        }
+    for (size_t i = 0; i < route.nbrokers; i++) {
+        bool told = false;
+        for (size_t j = 0; j < i; j++)
+            told |= strcmp(route.brokers[j].cluster, route.brokers[i].cluster) == 0;
+        if (!told)
+            printf("%s\n", route.brokers[i].cluster);
     }
-    table_print(t, a->json);
-    table_free(t);
-    json_decref(root);
+    topic_route_release(&route);
     return 0;
 }

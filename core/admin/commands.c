@@ -26,7 +26,7 @@ static const struct admin_option send_message[] = {
     {'k', "key", "KEYS", "message keys, separated by blanks", false},
     {'c', "tags", "TAG", "message tag", false},
     {'i', "qid", "N", "queue (default: in turn)", false},
-    {0, "broker", "NAME", "only this broker", false},
+    {'b', "broker", "NAME", "only this broker", false},
     {0, "property", "NAME=VALUE", "a property; may be repeated", false},
     {0, "repeat", "N", "send it N times", false},
     {0, NULL, NULL, NULL, false},
@@ -34,8 +34,50 @@ static const struct admin_option send_message[] = {
 static const struct admin_option consume_message[] = {
     {'t', "topic", "T", "topic name", true},
     {'g', "consumerGroup", "G", "consume as this group: from its offset on, its filter applies, offsets are committed", false},
+    {'b', "brokerName", "NAME", "only this broker's queues", false},
+    {'i', "queueId", "N", "only this queue", false},
+    {'o', "offset", "N", "from this offset of -i on, whatever the group has committed", false},
     {'c', "MessageNumber", "N", "at most N messages (128)", false},
     {0, "timeout", "MS", "end after so long (3000)", false},
+    {0, NULL, NULL, NULL, false},
+};
+static const struct admin_option query_msg_by_id[] = {
+    {'i', "msgId", "ID", "offset message id; it tells the broker's address, -b another one", true},
+    {'t', "topic", "T", "topic name", false},
+    {0, NULL, NULL, NULL, false},
+};
+static const struct admin_option update_sub_group[] = {
+    {'g', "groupName", "G", "consumer group name", true},
+    {'s', "consumeEnable", "BOOL", "may it consume (true)", false},
+    {'m', "consumeFromMinEnable", "BOOL", "from the min offset (false)", false},
+    {'d', "consumeBroadcastEnable", "BOOL", "may it broadcast (false)", false},
+    {'o', "consumeMessageOrderly", "BOOL", "ordered consumption (false)", false},
+    {'q', "retryQueueNums", "N", "queues of the retry topic (1)", false},
+    {'r', "retryMaxTimes", "N", "retries before the dead-letter queue (16)", false},
+    {'p', "groupRetryPolicy", "JSON", "when to retry", false},
+    {'i', "brokerId", "N", "broker to consume from (0)", false},
+    {'w', "whichBrokerWhenConsumeSlowly", "N", "broker to consume from when slow (1)", false},
+    {'a', "notifyConsumerIdsChanged", "BOOL", "tell members of changes (true)", false},
+    {0, "attributes", "LIST", "+name=value,-name", false},
+    {0, NULL, NULL, NULL, false},
+};
+static const struct admin_option delete_sub_group[] = {
+    {'g', "groupName", "G", "consumer group name", true},
+    {'r', "removeOffset", "BOOL", "its offsets too (false)", false},
+    {0, NULL, NULL, NULL, false},
+};
+static const struct admin_option consumer_progress[] = {
+    {'g', "groupName", "G", "this group by queue (default: a line per group)", false},
+    {'t', "topicName", "T", "only this topic", false},
+    {0, NULL, NULL, NULL, false},
+};
+static const struct admin_option consumer_connection[] = {
+    {'g', "consumerGroup", "G", "consumer group name", true},
+    {0, NULL, NULL, NULL, false},
+};
+static const struct admin_option producer_connection[] = {
+    {'g', "producerGroup", "G", "producer group name", true},
+    {'t', "topic", "T", "a topic it sends to", true},
     {0, NULL, NULL, NULL, false},
 };
 static const struct admin_option put_script[] = {
@@ -61,24 +103,13 @@ static const struct admin_option unbind_script[] = {
     {0, NULL, NULL, NULL, false},
 };
 
-const struct admin_command admin_commands[] = {
-    {"bindScript", "Use a script for a consumer group.", bind_script, cmd_bind_script},
-    {"clusterList", "List all clusters and brokers.", none, cmd_cluster_list},
-    {"consumeMessage", "Receive messages and print them.", consume_message, cmd_consume_message},
-    {"deleteScript", "Remove a script that nothing is bound to.", script, cmd_delete_script},
-    {"deleteTopic", "Delete a topic from brokers (-b, -c) and name servers.", topic, cmd_delete_topic},
-    {"getScript", "Print a script's source.", script, cmd_get_script},
-    {"putScript", "Check a script and deploy it.", put_script, cmd_put_script},
-    {"rollbackScript", "Go back to a script's version before.", script, cmd_rollback_script},
-    {"scriptStatus", "List scripts, bindings and their counters.", none, cmd_script_status},
-    {"sendMessage", "Send a message.", send_message, cmd_send_message},
-    {"topicList", "List all topics.", none, cmd_topic_list},
-    {"topicRoute", "Print a topic's route.", topic, cmd_topic_route},
-    {"topicStatus", "Print the offsets of a topic's queues.", topic, cmd_topic_status},
-    {"unbindScript", "Use a script for a consumer group no more.", unbind_script, cmd_unbind_script},
-    {"updateTopic", "Create a topic or change it.", update_topic, cmd_update_topic},
-};
 /* clang-format on */
+
+const struct admin_command admin_commands[] = {
+#define X(name, options, run, help) {name, help, options, run},
+#include "admin/commands.def"
+#undef X
+};
 const size_t admin_commands_count = sizeof(admin_commands) / sizeof(admin_commands[0]);
 
 const char *admin_value(const struct admin_values *v, const char *name, const char *def)

@@ -1,28 +1,15 @@
 /*
- * commands - every command of mqadmin, by file
+ * commands - the functions behind the lines of commands.def; cmd_<theme>.c has them
+ *
+ * Each prints its result on stdout and returns 0, or an error code with this thread's text set.
  */
 #ifndef ADMIN_COMMANDS_H
 #define ADMIN_COMMANDS_H
 
 #include "admin/admin.h"
 
-/* cmd_topic.c */
-int cmd_update_topic(struct admin *a, const struct admin_values *v);
-int cmd_delete_topic(struct admin *a, const struct admin_values *v);
-int cmd_topic_list(struct admin *a, const struct admin_values *v);
-int cmd_topic_status(struct admin *a, const struct admin_values *v);
-int cmd_topic_route(struct admin *a, const struct admin_values *v);
-int cmd_cluster_list(struct admin *a, const struct admin_values *v);
-/* cmd_message.c */
-int cmd_send_message(struct admin *a, const struct admin_values *v);
-int cmd_consume_message(struct admin *a, const struct admin_values *v);
-/* cmd_script.c */
-int cmd_put_script(struct admin *a, const struct admin_values *v);
-int cmd_get_script(struct admin *a, const struct admin_values *v);
-int cmd_script_status(struct admin *a, const struct admin_values *v);
-int cmd_rollback_script(struct admin *a, const struct admin_values *v);
-int cmd_delete_script(struct admin *a, const struct admin_values *v);
-int cmd_bind_script(struct admin *a, const struct admin_values *v);
-int cmd_unbind_script(struct admin *a, const struct admin_values *v);
+#define X(name, options, run, help) int run(struct admin *a, const struct admin_values *v);
+#include "admin/commands.def"
+#undef X
 
 #endif

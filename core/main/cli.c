@@ -12,21 +12,39 @@ void cli_list_release(struct cli_list *l)
     *l = (struct cli_list){0};
 }
 
+enum { LEFT_MAX = 80 };
+
+/* "  -c, --configFile FILE"; its length. */
+static int left_column(const struct cli_option *o, char left[LEFT_MAX])
+{
+    int n = o->letter ? snprintf(left, LEFT_MAX, "  -%c, --%s", o->letter, o->name)
+                      : snprintf(left, LEFT_MAX, "      --%s", o->name);
+
+    if (o->argument && n < LEFT_MAX)
+        n += snprintf(left + n, (size_t)(LEFT_MAX - n),
+                      o->kind == CLI_OPTIONAL ? "[=%s]" : " %s", o->argument);
+    return n < LEFT_MAX ? n : LEFT_MAX - 1;
+}
+
 void cli_usage(const struct cli_program *p)
 {
-    printf("%s - %s\n\nusage: %s [options]\n\n", p->name, p->purpose, p->name);
+    static const struct cli_option all[] = {
+        {'h', "help", NULL, "show this", CLI_FLAG, NULL},
+        {0, "version", NULL, "show the version", CLI_FLAG, NULL},
+    };
+    char left[LEFT_MAX];
+    int width = left_column(&all[1], left);
+
     for (size_t i = 0; i < p->n; i++) {
-        const struct cli_option *o = &p->options[i];
-        char left[64];
-        int n = o->letter ? snprintf(left, sizeof(left), "  -%c, --%s", o->letter, o->name)
-                          : snprintf(left, sizeof(left), "      --%s", o->name);
-        if (o->argument && n < (int)sizeof(left))
-            snprintf(left + n, sizeof(left) - (size_t)n,
-                     o->kind == CLI_OPTIONAL ? "[=%s]" : " %s", o->argument);
-        printf("%-34s %s\n", left, o->help);
+        int n = left_column(&p->options[i], left);
+        width = n > width ? n : width;
     }
-    printf("%-34s %s\n%-34s %s\n", "  -h, --help", "show this", "      --version",
-           "show the version");
+    printf("%s - %s\n\nusage: %s [options]\n\n", p->name, p->purpose, p->name);
+    for (size_t i = 0; i < p->n + 2; i++) {
+        const struct cli_option *o = i < p->n ? &p->options[i] : &all[i - p->n];
+        left_column(o, left);
+        printf("%-*s  %s\n", width, left, o->help);
+    }
 }
 
 static _Noreturn void mistake(const struct cli_program *p, const char *what, const char *option)

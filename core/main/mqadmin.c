@@ -42,6 +42,15 @@ static const struct admin_command *find(const char *name)
     exit(1);
 }
 
+/* A server's remark may have several lines; a failure is told in one. */
+static void print_failure(const char *title, const char *text)
+{
+    fprintf(stderr, "%s: ", title);
+    for (; *text; text++)
+        fputc(*text == '\n' || *text == '\r' ? ' ' : *text, stderr);
+    fputc('\n', stderr);
+}
+
 /* Does the command use this letter itself?  Then the common option goes by its long name only. */
 static char free_letter(const struct admin_command *c, char letter)
 {
@@ -88,14 +97,22 @@ static int run(const struct admin_command *c, int argc, char **argv, bool help)
             return 1;
         }
     }
-    for (size_t i = 0; i < repeated.n && values.nrepeated < ADMIN_REPEAT_MAX; i++)
+    if (repeated.n > ADMIN_REPEAT_MAX) {
+        fprintf(stderr, "%s: option --property is given more than %d times\n", title,
+                ADMIN_REPEAT_MAX);
+        cli_list_release(&repeated);
+        return 1;
+    }
+    for (size_t i = 0; i < repeated.n; i++)
         values.repeated[values.nrepeated++] = repeated.items[i];
     struct admin admin = {.broker = broker, .cluster = cluster, .json = json};
     int rc = client_open(&admin.client, namesrv ? namesrv : getenv("NAMESRV_ADDR"), NULL);
-    if (!rc) {
+    if (rc) {
+        print_failure(title, tl_error_text());
+    } else {
         rc = c->run(&admin, &values);
         if (rc)
-            fprintf(stderr, "%s: %s\n", title, tl_error_text());
+            print_failure(title, tl_error_text());
         client_close(admin.client);
     }
     cli_list_release(&repeated);

@@ -36,6 +36,8 @@ int main(int argc, char **argv)
         settings_print(&namesrv_conf_table, &conf, 0);
     if (args.reference)
         settings_reference(&namesrv_conf_table, "Settings of the name server");
+    if (args.config)
+        printf("load config properties file OK, %s\n", args.config);
     daemon_begin();
     settings_log(program.name, conf.log_file, conf.log_level);
     if (namesrv_start(&n, &conf))

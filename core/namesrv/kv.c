@@ -15,7 +15,8 @@
 enum { KV_FILE_MAX = 64 << 20 };
 
 struct kv {
-    pthread_mutex_t lock;
+    pthread_mutex_t writing; /* held by who changes and saves, outside of lock */
+    pthread_mutex_t lock;    /* of the table; never held while the disk is waited for */
     char *path;
     json_t *table; /* namespace -> object of strings */
 };
@@ -43,6 +44,7 @@ int kv_open(struct kv **out, const char *path)
     struct kv *kv = xzalloc(sizeof(*kv));
     json_t *root = rc ? NULL : json_parse(strbuf_str(&text));
     const json_t *table = json_get_object(root, "configTable");
+    pthread_mutex_init(&kv->writing, NULL);
     pthread_mutex_init(&kv->lock, NULL);
     kv->path = xstrdup(path);
     kv->table = table ? json_deep_copy(table) : json_object();
@@ -58,11 +60,12 @@ void kv_close(struct kv *kv)
 {
     json_decref(kv->table);
     pthread_mutex_destroy(&kv->lock);
+    pthread_mutex_destroy(&kv->writing);
     free(kv->path);
     free(kv);
 }
 
-/* Lock held. */
+/* Writing held, lock not. */
 static int save(struct kv *kv)
 {
     json_t *root = json_object();
@@ -70,9 +73,11 @@ static int save(struct kv *kv)
     char *dir = xstrdup(kv->path), *slash = strrchr(dir, '/');
 
     strbuf_init(&text);
+    pthread_mutex_lock(&kv->lock);
     json_object_set(root, "configTable", kv->table);
     json_write_pretty(root, &text);
     json_decref(root);
+    pthread_mutex_unlock(&kv->lock);
     if (slash)
         *slash = '\0';
     int rc = slash && slash != dir ? fs_mkdirs(dir) : 0;
@@ -90,6 +95,7 @@ static json_t *find_ns(const struct kv *kv, struct tl_str ns)
 
 int kv_put(struct kv *kv, struct tl_str ns, struct tl_str key, struct tl_str value)
 {
+    pthread_mutex_lock(&kv->writing);
     pthread_mutex_lock(&kv->lock);
     json_t *o = find_ns(kv, ns);
     if (!o) {
@@ -98,20 +104,21 @@ int kv_put(struct kv *kv, struct tl_str ns, struct tl_str key, struct tl_str val
     }
     json_object_setn_new(o, key.data, key.len,
                          json_stringn(value.data ? value.data : "", value.len));
-    int rc = save(kv);
     pthread_mutex_unlock(&kv->lock);
+    int rc = save(kv);
+    pthread_mutex_unlock(&kv->writing);
     return rc;
 }
 
 int kv_delete(struct kv *kv, struct tl_str ns, struct tl_str key)
 {
-    int rc = 0;
-
+    pthread_mutex_lock(&kv->writing);
     pthread_mutex_lock(&kv->lock);
     json_t *o = find_ns(kv, ns);
-    if (o && json_object_deln(o, key.data, key.len) == 0)
-        rc = save(kv);
+    bool gone = o && json_object_deln(o, key.data, key.len) == 0;
     pthread_mutex_unlock(&kv->lock);
+    int rc = gone ? save(kv) : 0;
+    pthread_mutex_unlock(&kv->writing);
     return rc;
 }
 

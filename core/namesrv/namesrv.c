@@ -12,6 +12,14 @@
 
 enum { WORKERS = 2, PENDING_MAX = 1024 };
 
+bool ns_is(struct namesrv *n, const bool *key)
+{
+    pthread_mutex_lock(&n->conf_lock);
+    bool value = *key;
+    pthread_mutex_unlock(&n->conf_lock);
+    return value;
+}
+
 static void scan_fire(struct timer *t)
 {
     struct namesrv *n = (struct namesrv *)((char *)t - offsetof(struct namesrv, scan));
@@ -37,7 +45,7 @@ static void scan_end(void *arg)
 static void on_disconnect(void *ctx, struct conn *c)
 {
     struct namesrv *n = ctx;
-    topology_disconnect(n->topology, c);
+    topology_disconnect(n->topology, conn_id(c));
 }
 
 static int serve(struct namesrv *n)

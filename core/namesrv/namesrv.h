@@ -8,6 +8,7 @@
 #define NAMESRV_NAMESRV_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/workers.h"
@@ -34,6 +35,9 @@ struct namesrv {
 int namesrv_start(struct namesrv **out, const struct namesrv_conf *conf);
 void namesrv_stop(struct namesrv *n); /* blocks */
 uint16_t namesrv_port(const struct namesrv *n);
+
+/* The value of a dynamic key of n->conf.  Any thread. */
+bool ns_is(struct namesrv *n, const bool *key);
 
 /* Every handler, by file; ctx is struct namesrv. */
 /* on_register.c: 103, 104, 322, 904 */

@@ -126,7 +126,7 @@ void ns_all_topics(void *ctx, struct request *rq)
 {
     struct namesrv *n = ctx;
 
-    if (n->conf.enable_all_topic_list)
+    if (ns_is(n, &n->conf.enable_all_topic_list))
         reply_topics(rq, topology_topics(n->topology));
     else
         request_fail(rq, RS_SYSTEM_ERROR, "disable");
@@ -163,7 +163,7 @@ void ns_topics_by_cluster(void *ctx, struct request *rq)
     struct namesrv *n = ctx;
     const struct cluster_request *h = request_header(rq);
 
-    if (n->conf.enable_topic_list)
+    if (ns_is(n, &n->conf.enable_topic_list))
         reply_topics(rq, topology_topics_of(n->topology, h->cluster));
     else
         request_fail(rq, RS_SYSTEM_ERROR, "disable");
@@ -190,7 +190,7 @@ void ns_unit_topics(void *ctx, struct request *rq)
     int32_t set = code == RQ_GET_UNIT_TOPIC_LIST ? UNIT : UNIT_SUB;
     int32_t clear = code == RQ_GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST ? UNIT : 0;
 
-    if (n->conf.enable_topic_list)
+    if (ns_is(n, &n->conf.enable_topic_list))
         reply_topics(rq, topology_topics_by_flag(n->topology, set, clear));
     else
         request_fail(rq, RS_SYSTEM_ERROR, "disable");

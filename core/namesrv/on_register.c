@@ -39,15 +39,16 @@ void ns_register_broker(void *ctx, struct request *rq)
         .heartbeat_timeout_ms = h->heartbeat_timeout_ms,
         .enable_acting_master = h->enable_acting_master,
     };
-    rc = topology_register(n->topology, &b, &r, n->conf.delete_topic_with_broker_registration,
-                           rq->conn, &master, &ha);
+    rc = topology_register(n->topology, &b, &r,
+                           ns_is(n, &n->conf.delete_topic_with_broker_registration),
+                           conn_id(rq->conn), &master, &ha);
     registration_release(&r);
     if (rc) {
         request_fail_error(rq, rc);
         return;
     }
     struct register_broker_response ext = {tl_str_of(ha), tl_str_of(master)};
-    json_t *orders = n->conf.return_order_topic_config_to_broker
+    json_t *orders = ns_is(n, &n->conf.return_order_topic_config_to_broker)
                          ? kv_list(n->kv, TL_STR(KV_ORDER_TOPIC_CONFIG))
                          : NULL;
     struct strbuf text;
@@ -68,8 +69,7 @@ void ns_unregister_broker(void *ctx, struct request *rq)
     struct namesrv *n = ctx;
     const struct broker_request *h = request_header(rq);
 
-    topology_unregister(n->topology, h->cluster_name, h->broker_name, h->broker_addr,
-                        h->broker_id);
+    topology_unregister(n->topology, h->cluster_name, h->broker_name, h->broker_addr);
     request_ok(rq);
 }
 

@@ -39,7 +39,7 @@ void ns_route(void *ctx, struct request *rq)
         return;
     }
     strbuf_init(&text);
-    if (n->conf.order_message_enable &&
+    if (ns_is(n, &n->conf.order_message_enable) &&
         kv_get(n->kv, TL_STR(KV_ORDER_TOPIC_CONFIG), h->topic, &text))
         route.order_topic_conf = strbuf_detach(&text, NULL);
     strbuf_clear(&text);

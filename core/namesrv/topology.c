@@ -9,7 +9,6 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/conn.h"
 #include "proto/flags.h"
 
 #undef LOG_MODULE
@@ -299,7 +298,7 @@ static void tell_master(const struct group *g, int64_t id, char **master_addr, c
 }
 
 int topology_register(struct topology *t, const struct topology_broker *b,
-                      const struct registration *r, bool drop_missing, struct conn *conn,
+                      const struct registration *r, bool drop_missing, uint64_t conn,
                       char **master_addr, char **ha_addr)
 {
     *master_addr = *ha_addr = NULL;
@@ -320,7 +319,7 @@ int topology_register(struct topology *t, const struct topology_broker *b,
     m->ha_addr = xstrndup(b->ha_addr.data ? b->ha_addr.data : "", b->ha_addr.len);
     m->seen_ms = clock_now_ms();
     m->timeout_ms = b->heartbeat_timeout_ms > 0 ? b->heartbeat_timeout_ms : TOPOLOGY_EXPIRY_MS;
-    m->conn = conn_id(conn);
+    m->conn = conn;
     m->version = r->version;
     take_topics(t, b, r, g, news, drop_missing);
     tell_master(g, b->id, master_addr, ha_addr);
@@ -332,12 +331,12 @@ int topology_register(struct topology *t, const struct topology_broker *b,
 }
 
 void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_str name,
-                         struct tl_str addr, int64_t id)
+                         struct tl_str addr)
 {
     rwlock_write(&t->lock);
     struct group *g = find_group(t, name);
-    struct member *m = g && tl_str_is(cluster, g->cluster) ? by_id(g, id) : NULL;
-    if (m && tl_str_is(addr, m->addr))
+    struct member *m = g && tl_str_is(cluster, g->cluster) ? by_addr(g, addr) : NULL;
+    if (m)
         drop_member(t, g, m, "unregistered");
     rwlock_drop(&t->lock);
 }
@@ -373,10 +372,10 @@ static bool is_conn(const struct member *m, int64_t id)
     return m->conn == (uint64_t)id;
 }
 
-void topology_disconnect(struct topology *t, const struct conn *conn)
+void topology_disconnect(struct topology *t, uint64_t conn)
 {
     rwlock_write(&t->lock);
-    sweep(t, is_conn, (int64_t)conn_id(conn), "connection closed");
+    sweep(t, is_conn, (int64_t)conn, "connection closed");
     rwlock_drop(&t->lock);
 }
 

@@ -15,7 +15,6 @@
 #include "proto/route.h"
 
 struct topology;
-struct conn;
 
 enum { TOPOLOGY_EXPIRY_MS = 120000 };
 
@@ -30,15 +29,16 @@ struct topology_broker {
 
 /*
  * REGISTER_BROKER.  *master_addr, *ha_addr: owned text of the group's master for a replica, else NULL.
- * @drop_missing: topics not in @r leave the route.  0, or TL_EINVAL "register broker failed" for a first registration
+ * @conn: conn_id() of the connection it came by.  @drop_missing: topics not in @r leave the route.  0, or TL_EINVAL "register broker failed" for a first registration
  * with a single topic.
  */
 int topology_register(struct topology *t, const struct topology_broker *b,
-                      const struct registration *r, bool drop_missing, struct conn *conn,
+                      const struct registration *r, bool drop_missing, uint64_t conn,
                       char **master_addr, char **ha_addr);
+/* UNREGISTER_BROKER: @addr goes, whatever its id. */
 void topology_unregister(struct topology *t, struct tl_str cluster, struct tl_str name,
-                         struct tl_str addr, int64_t id);
-void topology_disconnect(struct topology *t, const struct conn *conn);
+                         struct tl_str addr);
+void topology_disconnect(struct topology *t, uint64_t conn);
 /* Remove brokers that were silent for too long; how many. */
 int topology_expire(struct topology *t, int64_t now_ms);
 /* BROKER_HEARTBEAT: false when the address is not registered. */

@@ -138,7 +138,8 @@ static void wait_for_events(struct reactor *r)
     int64_t ms = timer_wheel_next(&r->wheel, clock_mono_ms());
 
     if (r->next_turn || !mailbox_empty(&r->mail) || ms == 0) {
-        event_base_loop(r->base, EVLOOP_NONBLOCK);
+        /* NONBLOCK alone goes round until nothing is active, which a readable socket whose turn is over never lets happen. */
+        event_base_loop(r->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         return;
     }
     if (ms > 0) {

@@ -143,3 +143,12 @@ def test_a_killed_broker_has_every_acknowledged_message_at_its_offset(make_broke
     assert len(acked) >= 6000
     for q, offset, body in acked:
         assert found[(q, offset)] == body
+
+
+def test_a_thousand_requests_in_one_write_are_all_answered(shared_broker):
+    assert send(shared_broker, "pipelined")["code"] == 0
+    ext = dict(a="PG", b="pipelined", c="TBW102", d="4", e="0", f="0", g="1", h="0", i="", j="0")
+    c = Conn(shared_broker.addr)
+    c.raw(b"".join(frame(310, ext, b"x" * 100, opaque=n) for n in range(1, 1001)))
+    assert [c.wait(n, 20)["code"] for n in range(1, 1001)] == [0] * 1000
+    c.close()

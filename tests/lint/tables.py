@@ -13,6 +13,7 @@ CORE = ROOT / "core"
 ROUTES = ["broker/routes.c", "namesrv/routes.c"]
 # .def file -> how a line is sorted: by the first name, by the quoted key, or by the number
 TABLES = {
+    "admin/commands.def": "name",
     "base/err.def": "name",
     "base/errinj.def": "name",
     "broker/config.def": "key",

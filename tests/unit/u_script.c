@@ -126,7 +126,7 @@ TEST(there_is_no_way_out_of_the_sandbox)
         "ffi",       "jit",        "load",           "loadstring",
         "dofile",    "loadfile",   "collectgarbage", "newproxy",
         "getfenv",   "setfenv",    "coroutine",      "xpcall",
-        "rawset",    "os.execute", "os.exit",        "os.getenv",
+        "os.execute", "os.exit",        "os.getenv",
         "os.remove", "string.dump"};
     char text[64];
 
@@ -136,12 +136,26 @@ TEST(there_is_no_way_out_of_the_sandbox)
             fprintf(stderr, "reachable: %s\n", absent[i]);
         CHECK(accepts(text));
     }
-    CHECK_INT(outcome("string.rep = nil"), SCRIPT_ERR_RUNTIME);
-    CHECK_INT(outcome("leak = 1"), SCRIPT_ERR_RUNTIME);
-    CHECK_INT(outcome("rawset(string, 'rep', nil)"), SCRIPT_ERR_RUNTIME);
-    CHECK_INT(outcome("rawset(_G or {}, 'x', 1) rawset(mq, 'now', nil)"), SCRIPT_ERR_RUNTIME);
     CHECK_INT(outcome("msg.topic = 'x'"), SCRIPT_ERR_RUNTIME);
     CHECK(accepts("type(getmetatable('')) ~= 'table'"));
+}
+
+TEST(no_script_sees_what_another_did_to_its_library)
+{
+    struct bench t;
+    bool accept;
+
+    CHECK_OK(begin(&t,
+                   "local M = {}\nfunction M.filter(msg)\n"
+                   " return string.rep ~= nil and ('x'):rep(2) == 'xx' and mq.now ~= nil and leak == nil\nend\nreturn M\n",
+                   ""));
+    CHECK_OK(script_deploy(t.e, TL_STR("other"),
+                           TL_STR("pcall(function() string.rep = nil end)\npcall(function() mq.now = nil end)\n"
+                                  "pcall(function() leak = 1 end)\npcall(function() getmetatable('').__index.rep = nil end)\n"
+                                  "local M = {}\nfunction M.filter() return true end\nreturn M\n")));
+    CHECK_INT(call(&t, &accept), SCRIPT_OK);
+    CHECK(accept);
+    end(&t);
 }
 
 TEST(a_kept_message_gives_an_error_and_no_crash)
