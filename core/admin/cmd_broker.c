@@ -1,5 +1,5 @@
 /*
- * cmd_broker - clusterList, brokerStatus, getBrokerConfig
+ * cmd_broker (cmd_) - clusterList, brokerStatus, getBrokerConfig
  */
 #include <stdio.h>
 #include <stdlib.h>

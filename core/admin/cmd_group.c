@@ -1,5 +1,5 @@
 /*
- * cmd_group - updateSubGroup, deleteSubGroup, consumerProgress, consumerConnection, producerConnection
+ * cmd_group (cmd_) - updateSubGroup, deleteSubGroup, consumerProgress, consumerConnection, producerConnection
  */
 #include <stdio.h>
 #include <stdlib.h>

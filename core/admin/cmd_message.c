@@ -1,5 +1,5 @@
 /*
- * cmd_message - sendMessage, consumeMessage, queryMsgById
+ * cmd_message (cmd_) - sendMessage, consumeMessage, queryMsgById
  */
 #include <stdio.h>
 #include <stdlib.h>

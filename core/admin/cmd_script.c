@@ -1,5 +1,5 @@
 /*
- * cmd_script - putScript, getScript, listScripts, scriptStatus, rollbackScript, deleteScript, bindScript, unbindScript
+ * cmd_script (cmd_) - putScript, getScript, listScripts, scriptStatus, rollbackScript, deleteScript, bindScript, unbindScript
  */
 #include <stdio.h>
 #include <stdlib.h>

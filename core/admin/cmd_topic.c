@@ -1,5 +1,5 @@
 /*
- * cmd_topic - updateTopic, deleteTopic, topicList, topicRoute, topicStatus, topicClusterList
+ * cmd_topic (cmd_) - updateTopic, deleteTopic, topicList, topicRoute, topicStatus, topicClusterList
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -242,10 +242,20 @@ static void take_sent(const struct client_reply *r, struct client_sent *out)
     tl_str_i64(command_ext(&r->cmd, "queueOffset"), &out->queue_offset);
 }
 
+/* An unknown topic's route is that of TBW102, with no more queues than the topic will be created with. */
 static int route_for_send(struct client *c, struct tl_str topic, struct topic_route *out)
 {
     int rc = client_route(c, topic, out);
-    return rc == TL_ENOTOPIC ? client_route(c, TL_STR(NAME_TBW102), out) : rc;
+
+    if (rc != TL_ENOTOPIC)
+        return rc;
+    rc = client_route(c, TL_STR(NAME_TBW102), out);
+    for (size_t i = 0; !rc && i < out->nqueues; i++) {
+        struct route_queues *q = &out->queues[i];
+        int32_t n = q->read_queue_nums < DEFAULT_QUEUES ? q->read_queue_nums : DEFAULT_QUEUES;
+        q->read_queue_nums = q->write_queue_nums = n;
+    }
+    return rc;
 }
 
 int client_send(struct client *c, const struct client_send *m, struct client_sent *out)

@@ -69,8 +69,10 @@ static int load(struct loaded *l, const char *file)
         *dot = '\0';
     if ((rc = fs_read(file, SCRIPT_SOURCE_MAX, &source)) == 0 &&
         (rc = script_engine_new(&l->engine, &limits)) == 0 &&
-        (rc = script_vm_new(&l->vm, l->engine, NULL)) == 0)
+        (rc = script_vm_new(&l->vm, l->engine, NULL)) == 0) {
+        script_vm_count_exactly(l->vm);
         rc = script_deploy(l->engine, tl_str_of(base), strbuf_str(&source));
+    }
     if (!rc)
         l->bundle = script_find(l->engine, tl_str_of(base));
     strbuf_release(&source);

@@ -14,6 +14,7 @@
 enum {
     STEP = 1000,            /* instructions between two looks at the clock */
     STEP_FINE = 10,         /* where one instruction may copy a large string */
+    CLOCK_EVERY = 100,      /* instructions between two looks when each one is counted */
     BIG_BLOCK = 32 << 10,   /* a string of this size makes a call go on in fine steps ... */
     BIG_HEAP = 512 << 10,   /* ... and so does a heap that may have one */
     GC_SLACK = 128 << 10,   /* garbage that may lie around between calls */
@@ -134,7 +135,7 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     vm->used += vm->step;
     if (vm->stop || vm->used > vm->limit)
         stop(L, vm->stop ? vm->stop : SCRIPT_ERR_BUDGET);
-    if (clock_mono_ns() > vm->deadline_ns)
+    if ((!vm->exact || vm->used % CLOCK_EVERY == 0) && clock_mono_ns() > vm->deadline_ns)
         stop(L, SCRIPT_ERR_TIME);
 }
 
@@ -201,8 +202,10 @@ enum script_result vm_outcome(struct script_vm *vm, int status, const char *name
     }
     /* lua_tostring() would make a string of a number, which allocates: not outside a protected call */
     text = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : NULL;
-    if (text)
+    if (text && strncmp(text, name, strnlen(name, 40)) == 0) /* Lua cuts long names */
         tl_fail(TL_ESCRIPT, "%s", text);
+    else if (text) /* a library function in a tail call does not know who called it */
+        tl_fail(TL_ESCRIPT, "%s:?: %s", name, text);
     else
         tl_fail(TL_ESCRIPT, "%s:1: the script raised a %s instead of a text", name,
                 luaL_typename(vm->L, -1));
