@@ -43,8 +43,7 @@ static int find_field(const struct header *h, struct tl_str key, bool aliases, s
     for (size_t i = 0; i < h->nfields; i++) {
         size_t at = hint + i < h->nfields ? hint + i : hint + i - h->nfields;
         const char *name = aliases ? h->fields[at].alias : h->fields[at].name;
-        if (name && name[0] == key.data[0] && strncmp(name, key.data, key.len) == 0 &&
-            !name[key.len])
+        if (name && name[0] == key.data[0] && tl_str_is(key, name))
             return (int)at;
     }
     return -1;

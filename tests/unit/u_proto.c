@@ -142,6 +142,21 @@ TEST(a_missing_required_field_is_named_as_java_names_it)
     CHECK_HAS(tl_error_text(), "the custom field <queueId> is null");
 }
 
+TEST(a_key_that_goes_on_behind_a_zero_byte_is_unknown)
+{
+    struct kv pairs[] = {{TL_STR("b"), TL_STR("T")},   {TL_STR("e"), TL_STR("1")},
+                         {TL_STR("g"), TL_STR("1")},   {TL_STR("h"), TL_STR("0")},
+                         {TL_STR("a"), TL_STR("PG")},  {TL_STR("c"), TL_STR("TBW102")},
+                         {TL_STR("d"), TL_STR("4")},   {TL_STR("f"), TL_STR("0")},
+                         {TL_STR("i\0"), TL_STR("K")}, {TL_STR("b\0\0xyz"), TL_STR("no")}};
+    struct send_request h;
+
+    CHECK_OK(header_decode(&send_request_header, pairs, sizeof(pairs) / sizeof(pairs[0]), true,
+                           &h));
+    CHECK(!h.properties.data);
+    CHECK_STR(h.topic, "T");
+}
+
 TEST(a_record_is_the_bytes_java_writes)
 {
     static const char golden[] =
