@@ -129,6 +129,7 @@ public class Scenario {
         }
         System.out.println("shared " + (!first.isEmpty() && !second.isEmpty()));
         Thread.sleep(500);
+        long left = System.currentTimeMillis();
         a.shutdown();
         Set<String> last = new HashSet<>();
         for (int n = 100000; n < 100100; n++) {
@@ -136,7 +137,6 @@ public class Scenario {
             last.add(new String(m.getBody()));
             p.send(m);
         }
-        long left = System.currentTimeMillis();
         while (!second.containsAll(last) && System.currentTimeMillis() < left + 10000) Thread.sleep(10);
         System.out.println("tookover " + second.containsAll(last) + " " + (System.currentTimeMillis() - left));
         b.shutdown();
