@@ -113,6 +113,10 @@ public class Scenario {
         System.out.println("end");
     }
 
+    static long queues(DefaultMQPushConsumer c, String topic) {
+        return c.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().keySet().stream().filter(q -> q.getTopic().equals(topic)).count();
+    }
+
     /** rebalance GROUP TOPIC: two consumers share; one leaves; the other takes over. */
     static void rebalance(String group, String topic) throws Exception {
         Set<String> first = ConcurrentHashMap.newKeySet(), second = ConcurrentHashMap.newKeySet();
@@ -131,14 +135,17 @@ public class Scenario {
         Thread.sleep(500);
         long left = System.currentTimeMillis();
         a.shutdown();
+        while (queues(b, topic) < 4 && System.currentTimeMillis() < left + 10000) Thread.sleep(10);
+        System.out.println("rebalanced " + queues(b, topic) + " " + (System.currentTimeMillis() - left));
         Set<String> last = new HashSet<>();
         for (int n = 100000; n < 100100; n++) {
             Message m = message(topic, "A", n);
             last.add(new String(m.getBody()));
             p.send(m);
         }
-        while (!second.containsAll(last) && System.currentTimeMillis() < left + 10000) Thread.sleep(10);
-        System.out.println("tookover " + second.containsAll(last) + " " + (System.currentTimeMillis() - left));
+        long patience = System.currentTimeMillis() + 75000;
+        while (!second.containsAll(last) && System.currentTimeMillis() < patience) Thread.sleep(10);
+        System.out.println("tookover " + second.containsAll(last));
         b.shutdown();
         p.shutdown();
     }
