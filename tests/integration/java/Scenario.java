@@ -134,9 +134,11 @@ public class Scenario {
         System.out.println("shared " + (!first.isEmpty() && !second.isEmpty()));
         Thread.sleep(500);
         long left = System.currentTimeMillis();
-        a.shutdown();
+        Thread leaving = new Thread(a::shutdown); // tells the broker first, then takes its time
+        leaving.start();
         while (queues(b, topic) < 4 && System.currentTimeMillis() < left + 10000) Thread.sleep(10);
         System.out.println("rebalanced " + queues(b, topic) + " " + (System.currentTimeMillis() - left));
+        leaving.join();
         Set<String> last = new HashSet<>();
         for (int n = 100000; n < 100100; n++) {
             Message m = message(topic, "A", n);
