@@ -19,6 +19,7 @@ enum thread_role {
     ROLE_WORK,
     ROLE_FLUSH,
     ROLE_PREP,
+    ROLE_INDEX,
     ROLE_LOG,
 };
 

@@ -294,6 +294,8 @@ static int store_begin(struct broker *b)
         .log_dir = conf->store_path_commit_log.len ? conf->store_path_commit_log.data : NULL,
         .log_file_bytes = conf->mapped_file_size_commit_log,
         .queue_file_bytes = conf->mapped_file_size_consume_queue,
+        .index_slots = conf->max_hash_slot_num,
+        .index_entries = conf->message_index_enable ? conf->max_index_num : 0,
         .flush_sync = tl_str_eq_nocase(conf->flush_disk_type, TL_STR("SYNC_FLUSH")),
         .flush_interval_ms = conf->flush_interval_commit_log,
         .queue_flush_interval_ms = conf->flush_interval_consume_queue,

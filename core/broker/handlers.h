@@ -26,6 +26,9 @@ void on_min_offset(void *ctx, struct request *rq);
 void on_earliest_time(void *ctx, struct request *rq);
 void on_view_message(void *ctx, struct request *rq);
 void on_all_consumer_offset(void *ctx, struct request *rq);
+/* on_query.c: 12, 321 */
+void on_query_message(void *ctx, struct request *rq);
+void on_query_consume_queue(void *ctx, struct request *rq);
 /* on_lock.c: 41, 42 (RebalanceLockManager) */
 void on_lock_batch(void *ctx, struct request *rq);
 void on_unlock_batch(void *ctx, struct request *rq);

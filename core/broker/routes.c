@@ -13,6 +13,7 @@ const struct route broker_routes[] = {
     /* code                                 header                           handler                  lane       flags */
     {RQ_SEND_MESSAGE,                       &send_request_header,            send_handle,             LANE_IO,   0},
     {RQ_PULL_MESSAGE,                       &pull_request_header,            pull_handle,             LANE_IO,   ROUTE_MAIN_ONLY},
+    {RQ_QUERY_MESSAGE,                      &query_message_request_header,   on_query_message,        LANE_WORK, 0},
     {RQ_QUERY_CONSUMER_OFFSET,              &query_offset_request_header,    on_query_offset,         LANE_IO,   0},
     {RQ_UPDATE_CONSUMER_OFFSET,             &update_offset_request_header,   on_update_offset,        LANE_IO,   0},
     {RQ_UPDATE_AND_CREATE_TOPIC,            &create_topic_request_header,    on_create_topic,         LANE_WORK, 0},
@@ -45,6 +46,7 @@ const struct route broker_routes[] = {
     {RQ_GET_SYSTEM_TOPIC_LIST_FROM_BROKER,  NULL,                            on_system_topics,        LANE_WORK, 0},
     {RQ_SEND_MESSAGE_V2,                    &send_request_header,            send_handle,             LANE_IO,   ROUTE_ALIASES},
     {RQ_SEND_BATCH_MESSAGE,                 &send_request_header,            send_handle,             LANE_IO,   ROUTE_ALIASES},
+    {RQ_QUERY_CONSUME_QUEUE,                &query_queue_request_header,     on_query_consume_queue,  LANE_WORK, 0},
     {RQ_GET_ALL_PRODUCER_INFO,              NULL,                            on_all_producers,        LANE_WORK, 0},
     {RQ_QUERY_TOPICS_BY_CONSUMER,           &group_request_header,           on_topics_by_consumer,   LANE_WORK, 0},
     {RQ_GET_TOPIC_CONFIG,                   &topic_request_header,           on_topic_config,         LANE_WORK, 0},

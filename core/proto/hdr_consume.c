@@ -92,7 +92,7 @@ const struct header view_message_request_header =
 #define F(member, wire, flags) FIELD(struct query_message_request, member, wire, NULL, flags)
 static const struct field query_message_request_fields[] = {
     F(topic, "topic", REQUIRED),
-    F(key, "key", REQUIRED),
+    F(key, "key", 0),
     F(max_num, "maxNum", REQUIRED),
     F(begin_timestamp, "beginTimestamp", REQUIRED),
     F(end_timestamp, "endTimestamp", REQUIRED),
@@ -110,3 +110,15 @@ static const struct field query_message_response_fields[] = {
 };
 const struct header query_message_response_header =
     HEADER(struct query_message_response, query_message_response_fields);
+
+#define F(member, wire) FIELD(struct query_queue_request, member, wire, NULL, 0)
+static const struct field query_queue_request_fields[] = {
+    F(topic, "topic"),
+    F(queue_id, "queueId"),
+    F(index, "index"),
+    F(count, "count"),
+    F(consumer_group, "consumerGroup"),
+};
+#undef F
+const struct header query_queue_request_header =
+    HEADER(struct query_queue_request, query_queue_request_fields);

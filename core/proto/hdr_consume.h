@@ -74,6 +74,12 @@ struct query_message_request { /* 12 */
     int64_t begin_timestamp, end_timestamp;
 };
 extern const struct header query_message_request_header;
+struct query_queue_request { /* 321 */
+    struct tl_str topic, consumer_group;
+    int32_t queue_id, count;
+    int64_t index;
+};
+extern const struct header query_queue_request_header;
 struct query_message_response {
     int64_t index_last_update_timestamp, index_last_update_phyoffset;
 };

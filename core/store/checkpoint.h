@@ -12,7 +12,8 @@
 struct checkpoint {
     int64_t physic_ms; /* store time of the last log record that is on the disk */
     int64_t logics_ms; /* store time of the last queue entry that is on the disk */
-    int64_t index_ms, master_flushed, confirm_pos; /* kept as found */
+    int64_t index_ms;       /* store time of the last entry of the last full index file */
+    int64_t master_flushed, confirm_pos; /* kept as found */
 };
 
 /* Zeros when @path does not exist.  TL_EIO. */

@@ -119,8 +119,10 @@ static void flush_queues(struct store *s)
 
 static void write_checkpoint(struct store *s, struct checkpoint *written)
 {
+    s->checkpoint.index_ms = atomic_load_explicit(&s->index_full_ms, memory_order_relaxed);
     if (s->checkpoint.physic_ms == written->physic_ms &&
-        s->checkpoint.logics_ms == written->logics_ms)
+        s->checkpoint.logics_ms == written->logics_ms &&
+        s->checkpoint.index_ms == written->index_ms)
         return;
     if (checkpoint_write(s->checkpoint_path, &s->checkpoint))
         log_error("checkpoint not written: %s", tl_error_text());

@@ -8,6 +8,7 @@
 
 #define FORMAT_LOG_DIR    "commitlog"
 #define FORMAT_QUEUE_DIR  "consumequeue"
+#define FORMAT_INDEX_DIR  "index"
 #define FORMAT_CHECKPOINT "checkpoint"
 #define FORMAT_ABORT      "abort"
 #define FORMAT_LOCK       "lock"

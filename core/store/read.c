@@ -9,6 +9,7 @@
 enum {
     ENTRIES_AT_ONCE = 64,
     PAYLOAD_MAX = 12 << 20, /* one answer stays below a frame, whatever the limits say */
+    BY_KEY_WAIT_MS = 500,   /* for the index to catch up with what is in the log now */
     RECENT_BYTES =
         256 << 20, /* "young": so close to the log's end that it surely is in memory */
 };
@@ -235,6 +236,52 @@ int read_at(struct store *s, int64_t log_pos, struct read_slice *out)
     return 0;
 }
 
+/* ---- by key ------------------------------------------------------------------------------- */
+
+static int by_position(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* What was deleted from the log meanwhile is left out. */
+static void load_records(struct store *s, struct read_by_key *q, int64_t *pos, int32_t n)
+{
+    qsort(pos, (size_t)n, sizeof(*pos), by_position);
+    for (int32_t i = 0; i < n; i++) {
+        if ((i == 0 || pos[i] != pos[i - 1]) && read_at(s, pos[i], &q->slices[q->n]) == 0)
+            q->n++;
+    }
+}
+
+void read_by_key(struct store *s, struct read_by_key *q)
+{
+    int64_t pos[READ_BY_KEY_MAX];
+    struct index_hits hits = {0};
+    int32_t max = q->max < READ_BY_KEY_MAX ? q->max : READ_BY_KEY_MAX;
+
+    q->slices = xcalloc(READ_BY_KEY_MAX, sizeof(*q->slices));
+    q->n = 0;
+    if (s->opts.index_entries) {
+        indexer_wait(s, BY_KEY_WAIT_MS);
+        index_find(&s->index, q->topic, q->key, max, q->begin_ms, q->end_ms, pos, &hits);
+        load_records(s, q, pos, hits.n);
+    }
+    q->last_update_ms = hits.last_update_ms;
+    q->last_update_pos = hits.last_update_pos;
+}
+
+void read_by_key_release(struct read_by_key *q)
+{
+    for (int32_t i = 0; i < q->n; i++)
+        read_release_slice(q->slices[i].pin);
+    free(q->slices);
+    q->slices = NULL;
+    q->n = 0;
+}
+
+/* ---- by time ------------------------------------------------------------------------------ */
+
 static int64_t entry_time(struct store *s, struct consumequeue *cq, int64_t offset)
 {
     struct cq_entry e;
@@ -252,6 +299,13 @@ int64_t read_store_time(struct store *s, struct tl_str topic, int32_t queue_id, 
 {
     struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
     return cq ? entry_time(s, cq, offset) : -1;
+}
+
+size_t read_queue(struct store *s, struct tl_str topic, int32_t queue_id, int64_t from,
+                  struct cq_entry *out, size_t max)
+{
+    struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
+    return cq ? cq_read(cq, from, out, max) : 0;
 }
 
 int64_t read_log_pos(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset)

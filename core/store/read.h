@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "store/consumequeue.h"
 
 struct store;
 
@@ -72,6 +73,20 @@ void read_release(struct read_result *r);
 
 /* One record by its log position: 0 and a slice to be released; TL_ENOTFOUND "can not find message by the offset, N". */
 int read_at(struct store *s, int64_t log_pos, struct read_slice *out);
+
+struct read_by_key {
+    struct tl_str topic, key;
+    int32_t max; /* at most READ_BY_KEY_MAX */
+    int64_t begin_ms, end_ms;
+    /* results */
+    struct read_slice *slices; /* by log position; owned, released with read_by_key_release() */
+    int32_t n;
+    int64_t last_update_ms, last_update_pos; /* of the index */
+};
+enum { READ_BY_KEY_MAX = 64 };
+/* Messages whose index entry is that of topic#key: a superset.  Waits for the index to catch up, shortly.  Blocks. */
+void read_by_key(struct store *s, struct read_by_key *q);
+void read_by_key_release(struct read_by_key *q);
 /* Store time of the message at @offset of a queue; -1 when there is none. */
 int64_t read_store_time(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset);
 /*
@@ -82,6 +97,9 @@ int64_t read_offset_by_time(struct store *s, struct tl_str topic, int32_t queue_
                             bool upper);
 /* Would reading this record likely block (position far behind the log's end)? For "young queue" rules. */
 bool read_is_recent(struct store *s, int64_t log_pos);
+/* Copy up to @max entries of a queue from @from on; returns how many, 0 outside the queue or at a file's end. */
+size_t read_queue(struct store *s, struct tl_str topic, int32_t queue_id, int64_t from,
+                  struct cq_entry *out, size_t max);
 /* Log position of an entry; -1 when there is none. */
 int64_t read_log_pos(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset);
 

@@ -18,7 +18,7 @@ static int failed(const struct segment *s, int err, const char *doing)
                          doing, s->path);
 }
 
-static struct segment *make(const char *dir, int64_t start, int64_t size)
+static struct segment *make(const char *path, int64_t start, int64_t size)
 {
     struct segment *s = xzalloc(sizeof(*s));
 
@@ -26,7 +26,7 @@ static struct segment *make(const char *dir, int64_t start, int64_t size)
     s->fd = -1;
     s->start = start;
     s->size = size;
-    s->path = xasprintf("%s/%020" PRId64, dir, start);
+    s->path = xstrdup(path);
     return s;
 }
 
@@ -51,10 +51,10 @@ static int allocate(struct segment *s, enum segment_mode mode)
     return err ? failed(s, err, "allocating") : 0;
 }
 
-int segment_create(struct segment **out, const char *dir, int64_t start, int64_t size,
-                   enum segment_mode mode)
+int segment_create_at(struct segment **out, const char *path, int64_t start, int64_t size,
+                      enum segment_mode mode)
 {
-    struct segment *s = make(dir, start, size);
+    struct segment *s = make(path, start, size);
     int rc;
 
     s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -75,10 +75,10 @@ int segment_create(struct segment **out, const char *dir, int64_t start, int64_t
     return 0;
 }
 
-int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size,
-                 enum segment_mode mode)
+int segment_open_at(struct segment **out, const char *path, int64_t start, int64_t size,
+                    enum segment_mode mode)
 {
-    struct segment *s = make(dir, start, size);
+    struct segment *s = make(path, start, size);
     struct stat st;
     int rc = 0;
 
@@ -96,6 +96,26 @@ int segment_open(struct segment **out, const char *dir, int64_t start, int64_t s
     }
     *out = s;
     return 0;
+}
+
+int segment_create(struct segment **out, const char *dir, int64_t start, int64_t size,
+                   enum segment_mode mode)
+{
+    char *path = xasprintf("%s/%020" PRId64, dir, start);
+    int rc = segment_create_at(out, path, start, size, mode);
+
+    free(path);
+    return rc;
+}
+
+int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size,
+                 enum segment_mode mode)
+{
+    char *path = xasprintf("%s/%020" PRId64, dir, start);
+    int rc = segment_open_at(out, path, start, size, mode);
+
+    free(path);
+    return rc;
 }
 
 struct segment *segment_ref(struct segment *s)

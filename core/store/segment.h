@@ -32,6 +32,11 @@ int segment_create(struct segment **out, const char *dir, int64_t start, int64_t
 /* An existing file, which must have @size bytes. */
 int segment_open(struct segment **out, const char *dir, int64_t start, int64_t size,
                  enum segment_mode mode);
+/* The same for a file whose name is not made from its start. */
+int segment_create_at(struct segment **out, const char *path, int64_t start, int64_t size,
+                      enum segment_mode mode);
+int segment_open_at(struct segment **out, const char *path, int64_t start, int64_t size,
+                    enum segment_mode mode);
 struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment *s);
 /* Unlink the file; the bytes stay readable for those who hold it. */

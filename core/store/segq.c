@@ -127,6 +127,22 @@ struct segment *segq_find(const struct segq *q, int64_t pos)
     return i < q->n ? q->list[i] : NULL;
 }
 
+int64_t segq_first(struct segq *q)
+{
+    rwlock_read(&q->lock);
+    int64_t pos = segq_begin(q);
+    rwlock_drop(&q->lock);
+    return pos;
+}
+
+int64_t segq_limit(struct segq *q)
+{
+    rwlock_read(&q->lock);
+    int64_t pos = segq_end(q);
+    rwlock_drop(&q->lock);
+    return pos;
+}
+
 void segq_add(struct segq *q, struct segment *s)
 {
     assert(!q->n || s->start == segq_end(q));

@@ -46,6 +46,10 @@ static inline int64_t segq_end(const struct segq *q) /* end of the last segment 
     return q->n ? q->list[q->n - 1]->start + q->size : 0;
 }
 
+/* segq_begin() and segq_end() for those who are not the writer; any thread. */
+int64_t segq_first(struct segq *q);
+int64_t segq_limit(struct segq *q);
+
 /* The segment that holds @pos; NULL when there is none.  Writer only: no reference is taken. */
 struct segment *segq_find(const struct segq *q, int64_t pos);
 /* Append @s (taken), which must start at segq_end(), or anywhere in an empty queue.  Writer only. */

@@ -81,6 +81,18 @@ static int write_abort(const struct store *s)
     return bad ? tl_fail_errno(TL_EIO, err, "writing %s", s->abort_path) : fs_sync_dir(s->root);
 }
 
+static int load_index(struct store *s)
+{
+    char *dir = xasprintf("%s/" FORMAT_INDEX_DIR, s->root);
+    int rc = index_open(&s->index, dir, s->opts.index_slots, s->opts.index_entries,
+                        s->clean_start ? INT64_MAX : s->checkpoint.index_ms,
+                        atomic_load(&s->log_end));
+
+    free(dir);
+    atomic_store(&s->index_full_ms, s->checkpoint.index_ms);
+    return rc;
+}
+
 static int load(struct store *s)
 {
     int64_t log_bytes = s->opts.log_file_bytes, queue_bytes = s->opts.queue_file_bytes;
@@ -98,7 +110,9 @@ static int load(struct store *s)
     if (!rc)
         rc = checkpoint_read(s->checkpoint_path, &s->checkpoint);
     free(queue_dir);
-    return rc ? rc : recover(s);
+    if (!rc)
+        rc = recover(s);
+    return rc || !s->opts.index_entries ? rc : load_index(s);
 }
 
 static void init_locks(struct store *s)
@@ -113,6 +127,9 @@ static void init_locks(struct store *s)
     pthread_mutex_init(&s->flusher.lock, NULL);
     pthread_cond_init(&s->flusher.more, &mono);
     pthread_cond_init(&s->flusher.flushed_cond, NULL);
+    pthread_mutex_init(&s->indexer.lock, NULL);
+    pthread_cond_init(&s->indexer.more, &mono);
+    pthread_cond_init(&s->indexer.progress, &mono);
     pthread_condattr_destroy(&mono);
 }
 
@@ -124,7 +141,8 @@ static int start(struct store *s)
         (rc = write_abort(s)))
         return rc;
     s->started = true;
-    if ((rc = prep_start(s)) || (rc = flush_start(s)))
+    if ((rc = prep_start(s)) || (rc = flush_start(s)) ||
+        (s->opts.index_entries && (rc = indexer_start(s))))
         return rc;
     prep_want(s, segq_end(&s->log));
     return 0;
@@ -156,12 +174,23 @@ int store_open(struct store **out, const struct store_opts *opts)
 
 /* ---- closing ------------------------------------------------------------------------------ */
 
+static void close_index(struct store *s)
+{
+    if (!s->index.dir)
+        return;
+    indexer_stop(s, !atomic_load(&s->failed));
+    if (index_sync(&s->index))
+        log_error("index not synced: %s", tl_error_text());
+    index_close(&s->index);
+}
+
 void store_close(struct store *s)
 {
     bool failed;
 
     atomic_store(&s->closing, true);
     prep_stop(s);
+    close_index(s);
     flush_stop(s);
     failed = atomic_load(&s->failed);
     if (s->started && !failed && unlink(s->abort_path))
@@ -245,7 +274,7 @@ int store_drop_topic(struct store *s, struct tl_str topic)
 
 static int64_t first_store_ms(struct store *s)
 {
-    int64_t begin = segq_begin(&s->log), ms = -1;
+    int64_t begin = segq_first(&s->log), ms = -1;
     struct read_slice slice;
 
     if (begin < atomic_load(&s->log_end) && read_at(s, begin, &slice) == 0) {
@@ -260,7 +289,7 @@ void store_state(struct store *s, struct store_state *out)
     int64_t since = atomic_load(&s->token_since_ns);
 
     *out = (struct store_state){
-        .log_begin = segq_begin(&s->log),
+        .log_begin = segq_first(&s->log),
         .log_end = atomic_load(&s->log_end),
         .log_flushed = atomic_load(&s->log_flushed),
         .put_messages = atomic_load(&s->put_messages),
@@ -269,6 +298,9 @@ void store_state(struct store *s, struct store_state *out)
         .put_max_us = atomic_load(&s->put_max_us),
         .token_held_us = since ? (clock_mono_ns() - since) / 1000 : 0,
         .earliest_store_ms = first_store_ms(s),
+        .index_behind = s->opts.index_entries
+                            ? atomic_load(&s->log_end) - atomic_load(&s->indexer.pos)
+                            : 0,
         .recovered_bytes = s->recovered_bytes,
         .recovery_ms = s->recovery_ms,
         .clean_start = s->clean_start,

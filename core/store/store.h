@@ -28,6 +28,7 @@ struct store_opts {
     int64_t
         log_file_bytes; /* mappedFileSizeCommitLog; existing files decide when there are any */
     int64_t queue_file_bytes;  /* mappedFileSizeConsumeQueue, rounded up to a multiple of 20 */
+    int32_t index_slots, index_entries; /* maxHashSlotNum, maxIndexNum; 0 = no index of keys */
     bool flush_sync;           /* flushDiskType=SYNC_FLUSH */
     int32_t flush_interval_ms; /* flushIntervalCommitLog */
     int32_t queue_flush_interval_ms;
@@ -95,6 +96,7 @@ struct store_state {
     uint64_t put_max_us;
     int64_t token_held_us;     /* how long the present append has been going on; 0 idle */
     int64_t earliest_store_ms; /* of the first record; -1 none */
+    int64_t index_behind;      /* bytes in the log whose keys are not indexed yet */
     int64_t recovered_bytes, recovery_ms; /* at the last open */
     bool clean_start;                     /* no abort file was found */
     bool writable;

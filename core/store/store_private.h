@@ -12,6 +12,7 @@
 #include "store/append.h"
 #include "store/checkpoint.h"
 #include "store/cqset.h"
+#include "store/index.h"
 #include "store/segq.h"
 #include "store/store.h"
 
@@ -35,13 +36,28 @@ struct flusher {
     pthread_cond_t flushed_cond;
 };
 
+/* The index thread. */
+struct indexer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t more, progress;
+    _Atomic int64_t pos; /* the next record to be indexed */
+    _Atomic bool asleep; /* wants to be woken by an append */
+    _Atomic bool halt;   /* end at once, whatever is left */
+    int64_t done_before; /* the record there and those before it are indexed */
+    bool running, stopping, wanted, ended;
+};
+
 struct store {
     struct store_opts opts;
     char *root, *log_dir, *checkpoint_path, *abort_path;
     int lock_fd;
     struct segq log;
     struct cqset queues;
-    struct checkpoint checkpoint; /* the flush thread's, after recovery */
+    struct index index;
+    struct indexer indexer;
+    _Atomic int64_t index_full_ms; /* for the checkpoint */
+    struct checkpoint checkpoint;  /* the flush thread's, after recovery */
     /* the append token and what its holder owns */
     struct mailbox submitted;
     _Atomic int token;
@@ -88,6 +104,15 @@ int flush_start(struct store *s);
 void flush_stop(struct store *s); /* flushes all */
 /* Park a written batch until the log is flushed up to its end.  Token held. */
 void flush_wait(struct store *s, struct append_batch *b);
+
+/* ---- indexer.c ------------------------------------------------------------------------------ */
+
+int indexer_start(struct store *s);
+/* @drain: index what is in the log first. */
+void indexer_stop(struct store *s, bool drain);
+void indexer_wake(struct store *s); /* there is more in the log; any thread, cheap */
+/* Until what is in the log now is indexed, or @timeout_ms have passed.  Blocks. */
+void indexer_wait(struct store *s, int32_t timeout_ms);
 
 /* ---- prep.c --------------------------------------------------------------------------------- */
 
