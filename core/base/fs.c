@@ -304,6 +304,7 @@ int fs_usage(const char *path, struct fs_usage *out)
     if (statvfs(path, &st))
         return failed("asking for the space of", path);
     out->total_bytes = (int64_t)st.f_blocks * (int64_t)st.f_frsize;
+    out->unused_bytes = (int64_t)st.f_bfree * (int64_t)st.f_frsize;
     out->free_bytes = (int64_t)st.f_bavail * (int64_t)st.f_frsize;
     return 0;
 }

@@ -36,7 +36,7 @@ int fs_remove_tree(const char *path);
 int fs_lock(const char *path, struct tl_str text, int *fd);
 
 struct fs_usage {
-    int64_t total_bytes, free_bytes; /* free to unprivileged users */
+    int64_t total_bytes, unused_bytes, free_bytes; /* unused; of that, free to unprivileged users */
 };
 int fs_usage(const char *path, struct fs_usage *out);
 

@@ -19,6 +19,7 @@
 #include "broker/send.h"
 #include "broker/topics.h"
 #include "broker/traffic.h"
+#include "broker/upkeep.h"
 #include "proto/code.h"
 #include "proto/flags.h"
 #include "proto/names.h"
@@ -28,18 +29,10 @@
 #define LOG_MODULE "broker"
 
 enum {
-    SAVE_MS = 1000,          /* topics and groups that changed without a client waiting */
-    EXPIRE_MS = 10000,       /* look for silent clients */
     DRAIN_MS = 3000,         /* at stop, for requests under way */
     REGISTER_WAIT_MS = 1000, /* at start, for the first registration */
     ADOPTED_QUEUES = 4,         /* what an automatically created topic has */
     IDLE_MS = 1000,          /* scripts' garbage collection */
-};
-
-/* The service reactor's periodic work. */
-struct service {
-    struct broker *b;
-    struct timer save, offsets, expire;
 };
 
 struct io_service {
@@ -49,7 +42,7 @@ struct io_service {
 
 struct broker_private {
     struct broker pub; /* first */
-    struct service service;
+    struct upkeep *upkeep;
     struct io_service io_service[BROKER_IO_MAX];
     char *config_dir;
     char ip[64];
@@ -63,55 +56,6 @@ static struct broker_private *private_of(struct broker *b)
 const char *broker_ip(const struct broker *b)
 {
     return ((const struct broker_private *)b)->ip;
-}
-
-/* ---- service timers ----------------------------------------------------------------------- */
-
-static void save_fire(struct timer *t)
-{
-    struct service *s = (struct service *)((char *)t - offsetof(struct service, save));
-
-    topics_persist(s->b->topics);
-    groups_persist(s->b->groups);
-    traffic_sample(s->b->traffic, clock_now_ms());
-    timer_set(s->b->svc, t, SAVE_MS);
-}
-
-static void offsets_fire(struct timer *t)
-{
-    struct service *s = (struct service *)((char *)t - offsetof(struct service, offsets));
-
-    offsets_persist(s->b->offsets);
-    timer_set(s->b->svc, t, s->b->conf->flush_consumer_offset_interval);
-}
-
-static void expire_fire(struct timer *t)
-{
-    struct service *s = (struct service *)((char *)t - offsetof(struct service, expire));
-
-    clients_expire(s->b->clients, s->b->conf->channel_expired_timeout);
-    timer_set(s->b->svc, t, EXPIRE_MS);
-}
-
-static void service_begin(void *arg)
-{
-    struct service *s = arg;
-
-    timer_init(&s->save, save_fire);
-    timer_init(&s->offsets, offsets_fire);
-    timer_init(&s->expire, expire_fire);
-    timer_set(s->b->svc, &s->save, SAVE_MS);
-    timer_set(s->b->svc, &s->offsets, s->b->conf->flush_consumer_offset_interval);
-    timer_set(s->b->svc, &s->expire, EXPIRE_MS);
-}
-
-static void service_end(void *arg)
-{
-    struct service *s = arg;
-
-    timer_clear(s->b->svc, &s->save);
-    timer_clear(s->b->svc, &s->offsets);
-    timer_clear(s->b->svc, &s->expire);
 }
 
 /* ---- reactors ----------------------------------------------------------------------------- */
@@ -286,6 +230,28 @@ static void on_progress(void *arg, const char *what, int64_t done, int64_t total
              (long long)(total >> 20), total > 0 ? (int)(done * 100 / total) : 100);
 }
 
+static int32_t clamped(int32_t n, int32_t min, int32_t max)
+{
+    return n < min ? min : n > max ? max : n;
+}
+
+/* With the bounds RocketMQ puts on the ratios. */
+static struct retain_opts retention(const struct broker_conf *conf)
+{
+    struct retain_opts r = {
+        .reserved_ms = (int64_t)conf->file_reserved_time * 3600 * 1000,
+        .max_ratio = clamped(conf->disk_max_used_space_ratio, 10, 95),
+        .forced_ratio = clamped(conf->disk_space_clean_forcibly_ratio, 30, 85),
+        .warning_ratio = clamped(conf->disk_space_warning_level_ratio, 35, 90),
+        .forcibly = conf->clean_file_forcibly_enable,
+        .reserved_bytes = conf->disk_reserved_bytes,
+        .batch_max = conf->delete_file_batch_max,
+        .pause_ms = conf->delete_commit_log_files_interval,
+    };
+    retain_hours(conf->delete_when.data ? conf->delete_when.data : "", &r.hours); /* checked */
+    return r;
+}
+
 static int store_begin(struct broker *b)
 {
     const struct broker_conf *conf = b->conf;
@@ -300,6 +266,7 @@ static int store_begin(struct broker *b)
         .flush_interval_ms = conf->flush_interval_commit_log,
         .queue_flush_interval_ms = conf->flush_interval_consume_queue,
         .check_crc = conf->check_crc_on_recover,
+        .retain = retention(conf),
         .on_arrival = on_arrival,
         .on_fatal = on_fatal,
         .on_progress = on_progress,
@@ -439,9 +406,7 @@ static int parts_begin(struct broker *b)
     topics_on_change(b->topics, on_topics_change, b);
     if ((rc = server_begin(b)) != 0)
         return rc;
-    struct service *s = &private_of(b)->service;
-    s->b = b;
-    reactor_call(b->svc, service_begin, s);
+    private_of(b)->upkeep = upkeep_start(b);
     for (int i = 0; i < b->io_count; i++) {
         private_of(b)->io_service[i].io = &b->io_state[i];
         reactor_call(b->io[i], idle_begin, &private_of(b)->io_service[i]);
@@ -485,14 +450,14 @@ static void threads_end(struct broker *b)
         if (!server_wait_idle(b->server, DRAIN_MS))
             log_warn("requests still under way are dropped after_ms=%d", DRAIN_MS);
     }
+    if (private_of(b)->upkeep)
+        upkeep_stop(private_of(b)->upkeep);
     if (b->workers)
         workers_stop(b->workers);
     if (b->server)
         server_stop(b->server);
     if (b->registrar) /* nobody asks it any more */
         registrar_stop(b->registrar);
-    if (b->svc && private_of(b)->service.b)
-        reactor_call(b->svc, service_end, &private_of(b)->service);
     for (int i = 0; i < b->io_count; i++) {
         reactor_call(b->io[i], io_end, &b->io_state[i]);
         reactor_stop(b->io[i]);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/addr.h"
+#include "store/retain.h"
 #include "store/store.h"
 
 static const struct conf_key keys[] = {
@@ -230,12 +231,15 @@ static int check_rest(const struct broker_conf *conf)
 {
     int64_t levels[STORE_DELAY_LEVELS_MAX];
     enum log_level level;
+    uint32_t hours;
     int n = broker_conf_delay_levels(conf, levels, STORE_DELAY_LEVELS_MAX);
 
     if (n < 0)
         return -n;
     if (!log_level_parse(conf->log_level.data ? conf->log_level.data : "", &level))
         return refuse("logLevel", conf->log_level, "expected debug, info, warn or error");
+    if (retain_hours(conf->delete_when.data ? conf->delete_when.data : "", &hours))
+        return refuse("deleteWhen", conf->delete_when, "expected hours from 00 to 23, with ';' between them");
     if (!conf->msg_trace_topic_name.len)
         return refuse("msgTraceTopicName", conf->msg_trace_topic_name, "expected a topic name");
     return check_name("msgTraceTopicName", conf->msg_trace_topic_name);

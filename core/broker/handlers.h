@@ -52,9 +52,12 @@ void on_consume_stats(void *ctx, struct request *rq);
 void on_consumer_connection(void *ctx, struct request *rq);
 void on_producer_connection(void *ctx, struct request *rq);
 void on_all_producers(void *ctx, struct request *rq);
-/* on_broker.c: 26, 28 */
+/* on_broker.c: 26, 28, 306, 316, 329 */
 void on_broker_config(void *ctx, struct request *rq);
 void on_runtime_info(void *ctx, struct request *rq);
+void on_clean_queues(void *ctx, struct request *rq);
+void on_clean_unused_topics(void *ctx, struct request *rq);
+void on_clean_log(void *ctx, struct request *rq);
 /* scripts.c: 40001.. */
 void on_put_script(void *ctx, struct request *rq);
 void on_get_script(void *ctx, struct request *rq);

@@ -8,16 +8,21 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/broker.h"
 #include "broker/handle.h"
 #include "broker/handlers.h"
+#include "broker/topics.h"
 #include "broker/traffic.h"
 #include "proto/code.h"
 #include "proto/hdr_cluster.h"
 #include "proto/names.h"
 #include "proto/topic.h"
 #include "store/store.h"
+
+#undef LOG_MODULE
+#define LOG_MODULE "broker"
 
 void on_broker_config(void *ctx, struct request *rq)
 {
@@ -178,13 +183,13 @@ static void set_disk(struct broker *b, json_t *table)
         log = (struct fs_usage){.total_bytes = 1};
     if (fs_usage(b->conf->store_path_root_dir.data, &root) || root.total_bytes <= 0)
         root = (struct fs_usage){.total_bytes = 1};
-    double ratio = (double)(log.total_bytes - log.free_bytes) / (double)log.total_bytes;
+    double ratio = retain_used(&log);
     char *key = xasprintf("commitLogDiskRatio_%s", dir);
     set(table, "commitLogDiskRatio", "%.16g", ratio);
     set(table, key, "%.16g", ratio);
     free(key);
     set(table, "consumeQueueDiskRatio", "%.16g",
-        (double)(root.total_bytes - root.free_bytes) / (double)root.total_bytes);
+        retain_used(&root));
     set(table, "commitLogDirCapacity", "Total : %s, Free : %s.",
         bytes_text(log.total_bytes, total), bytes_text(log.free_bytes, free_text));
 }
@@ -234,4 +239,62 @@ void on_runtime_info(void *ctx, struct request *rq)
     set_delay_levels(b, table);
     json_object_set_new(body, "table", table);
     handle_reply_json(rq, body);
+}
+
+/* ---- cleaning (AdminBrokerProcessor) ------------------------------------------------------- */
+
+/* Queues are trimmed to what the log has.  Unlike in RocketMQ an empty queue keeps its offset. */
+void on_clean_queues(void *ctx, struct request *rq)
+{
+    struct broker *b = ctx;
+
+    store_trim(b->store);
+    request_ok(rq);
+}
+
+struct unused {
+    struct broker *b;
+    json_t *names;
+};
+
+static void note_unused(void *arg, struct consumequeue *q)
+{
+    struct unused *u = arg;
+    struct topic_config known;
+    char *name = xstrndup(store_queue_topic(q).data, store_queue_topic(q).len);
+
+    if (topics_copy(u->b->topics, store_queue_topic(q), &known))
+        topic_config_release(&known);
+    else
+        json_object_set_new(u->names, name, json_true());
+    free(name);
+}
+
+void on_clean_unused_topics(void *ctx, struct request *rq)
+{
+    struct unused u = {.b = ctx, .names = json_object()};
+    const char *name;
+    json_t *value;
+    int rc = 0;
+
+    store_each_queue(u.b->store, note_unused, &u);
+    json_object_foreach(u.names, name, value)
+    {
+        log_info("topic without settings dropped topic=%s", name);
+        if (!rc)
+            rc = store_drop_topic(u.b->store, tl_str_of(name));
+    }
+    json_decref(u.names);
+    if (rc)
+        request_fail_error(rq, rc);
+    else
+        request_ok(rq);
+}
+
+void on_clean_log(void *ctx, struct request *rq)
+{
+    struct broker *b = ctx;
+
+    store_retain_soon(b->store);
+    request_ok(rq);
 }

@@ -267,7 +267,7 @@ int cq_truncate(struct consumequeue *cq, int64_t log_end)
 
 void cq_trim(struct consumequeue *cq, int64_t log_begin)
 {
-    int64_t low = cq_begin(cq), high = cq_end(cq);
+    int64_t begin = cq_begin(cq), low = begin, high = cq_end(cq);
     struct cq_entry e;
 
     while (low < high) { /* positions only grow: lower bound */
@@ -277,7 +277,32 @@ void cq_trim(struct consumequeue *cq, int64_t log_begin)
         else
             high = mid;
     }
-    atomic_store_explicit(&cq->begin, low, memory_order_release);
+    if (low > begin) /* unless the queue got its very first entry meanwhile */
+        atomic_compare_exchange_strong(&cq->begin, &begin, low);
+}
+
+bool cq_has_old_file(struct consumequeue *cq)
+{
+    struct segment *first = cq_end(cq) > 0 ? segq_ref_first(&cq->files) : NULL;
+    bool old = false;
+
+    if (first) {
+        int64_t limit = first->start + first->size;
+        old = limit <= cq_begin(cq) * CQ_ENTRY_SIZE && limit < segq_limit(&cq->files);
+        segment_unref(first);
+    }
+    return old;
+}
+
+int cq_drop_old_file(struct consumequeue *cq)
+{
+    struct segment *first = segq_ref_first(&cq->files);
+    int rc = segment_remove(first);
+
+    if (!rc)
+        segq_forget_first(&cq->files, first);
+    segment_unref(first);
+    return rc;
 }
 
 int cq_sync(struct consumequeue *cq)
@@ -287,6 +312,8 @@ int cq_sync(struct consumequeue *cq)
 
     if (end == from)
         return 0;
+    if (from < cq_begin(cq))
+        from = cq_begin(cq); /* files before may be gone */
     for (int64_t pos = from * CQ_ENTRY_SIZE;
          pos < end * CQ_ENTRY_SIZE && segq_pin(&cq->files, pos, &view); pos += view.len) {
         int rc = segment_sync(view.segment);

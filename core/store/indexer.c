@@ -39,6 +39,16 @@ void indexer_wake(struct store *s)
     pthread_mutex_unlock(&x->lock);
 }
 
+void indexer_trim(struct store *s, int64_t log_begin)
+{
+    struct indexer *x = &s->indexer;
+
+    pthread_mutex_lock(&x->lock);
+    x->trim_to = log_begin;
+    pthread_cond_signal(&x->more);
+    pthread_mutex_unlock(&x->lock);
+}
+
 /* Index the record at the position; moves it.  0, or why it can't go on. */
 static int index_one(struct store *s, const struct seg_view *view, int64_t pos, int64_t *next)
 {
@@ -116,7 +126,7 @@ static bool wait_for_work(struct store *s)
 
     pthread_mutex_lock(&x->lock);
     bool slept = false;
-    while (!has_work(s) && !x->stopping) {
+    while (!has_work(s) && !x->stopping && !x->trim_to) {
         atomic_store_explicit(&x->asleep, true, memory_order_seq_cst);
         if (has_work(s)) /* it came between the two looks */
             break;
@@ -127,9 +137,21 @@ static bool wait_for_work(struct store *s)
     if (slept && !x->stopping && !x->wanted)
         wait_ms(x, NAP_MS);
     x->wanted = false;
-    bool go_on = has_work(s) && !atomic_load(&x->halt);
+    bool go_on = (has_work(s) || x->trim_to) && !atomic_load(&x->halt);
     pthread_mutex_unlock(&x->lock);
     return go_on;
+}
+
+static void trim(struct store *s)
+{
+    struct indexer *x = &s->indexer;
+
+    pthread_mutex_lock(&x->lock);
+    int64_t to = x->trim_to;
+    x->trim_to = 0;
+    pthread_mutex_unlock(&x->lock);
+    if (to)
+        index_trim(&s->index, to);
 }
 
 static void *indexer_main(void *arg)
@@ -138,6 +160,7 @@ static void *indexer_main(void *arg)
     struct indexer *x = &s->indexer;
 
     while (wait_for_work(s)) {
+        trim(s);
         int64_t behind = atomic_load(&s->log_end) - atomic_load(&x->pos),
                 begun = clock_mono_ms();
         int rc = catch_up(s);

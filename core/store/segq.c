@@ -180,6 +180,24 @@ int segq_drop_from(struct segq *q, int64_t pos)
     return 0;
 }
 
+struct segment *segq_ref_first(struct segq *q)
+{
+    rwlock_read(&q->lock);
+    struct segment *s = q->n ? segment_ref(q->list[0]) : NULL;
+    rwlock_drop(&q->lock);
+    return s;
+}
+
+void segq_forget_first(struct segq *q, struct segment *s)
+{
+    assert(q->n && q->list[0] == s);
+    rwlock_write(&q->lock);
+    q->n--;
+    memmove(&q->list[0], &q->list[1], q->n * sizeof(*q->list));
+    rwlock_drop(&q->lock);
+    segment_unref(s);
+}
+
 bool segq_pin(struct segq *q, int64_t pos, struct seg_view *out)
 {
     rwlock_read(&q->lock);

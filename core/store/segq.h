@@ -59,6 +59,11 @@ int segq_grow(struct segq *q, int64_t start, struct segment **out);
 /* Remove the segments that start at or behind @pos.  Writer only. */
 int segq_drop_from(struct segq *q, int64_t pos);
 
+/* The first segment, with a reference; NULL when there is none.  Any thread. */
+struct segment *segq_ref_first(struct segq *q);
+/* @s, the first segment, is no part of the queue any more; drops the queue's reference.  Writer only. */
+void segq_forget_first(struct segq *q, struct segment *s);
+
 /* From @pos to the end of its segment, any thread.  False when no segment holds it. */
 bool segq_pin(struct segq *q, int64_t pos, struct seg_view *out);
 static inline void segq_unpin(struct seg_view *v)

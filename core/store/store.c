@@ -127,6 +127,7 @@ static void init_locks(struct store *s)
     pthread_mutex_init(&s->flusher.lock, NULL);
     pthread_cond_init(&s->flusher.more, &mono);
     pthread_cond_init(&s->flusher.flushed_cond, NULL);
+    pthread_mutex_init(&s->retain_lock, NULL);
     pthread_mutex_init(&s->indexer.lock, NULL);
     pthread_cond_init(&s->indexer.more, &mono);
     pthread_cond_init(&s->indexer.progress, &mono);
@@ -316,6 +317,8 @@ int store_writable(struct store *s)
         return tl_fail(TL_ESTOPPED, "%s", s->fatal_text);
     if (atomic_load_explicit(&s->closing, memory_order_relaxed))
         return tl_fail(TL_ESTOPPED, "the store is closing");
+    if (atomic_load_explicit(&s->disk_full, memory_order_acquire))
+        return tl_fail(TL_ENOSPC, "%s", s->disk_text);
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "store/retain.h"
 
 struct store;
 struct consumequeue;
@@ -35,6 +36,7 @@ struct store_opts {
     bool check_crc;                                 /* checkCRCOnRecover */
     int64_t delay_level_ms[STORE_DELAY_LEVELS_MAX]; /* messageDelayLevel, index 0 = level 1 */
     int32_t delay_levels;
+    struct retain_opts retain; /* for store_retain() */
     /*
      * New entries of queue @q are readable up to (not including) @end.  Called by the holder of
      * the append token once per queue and batch, on whichever thread that is; must not block.
@@ -102,7 +104,7 @@ struct store_state {
     bool writable;
 };
 void store_state(struct store *s, struct store_state *out); /* any thread */
-/* 0, or TL_ENOSPC / TL_ESTOPPED with the reason as text: why an append would be refused now. */
+/* 0, or TL_ENOSPC (disk full) / TL_ESTOPPED with the reason as text: why an append would be refused now. */
 int store_writable(struct store *s);
 /* Wait until everything appended so far is on the disk.  Blocks. 0 or TL_EIO. */
 int store_flush(struct store *s);

@@ -44,6 +44,7 @@ struct indexer {
     _Atomic int64_t pos; /* the next record to be indexed */
     _Atomic bool asleep; /* wants to be woken by an append */
     _Atomic bool halt;   /* end at once, whatever is left */
+    int64_t trim_to;     /* under lock: the index is to forget what lies before; 0 = nothing */
     int64_t done_before; /* the record there and those before it are indexed */
     bool running, stopping, wanted, ended;
 };
@@ -77,6 +78,11 @@ struct store {
     _Atomic uint64_t put_messages, put_bytes, put_failures, put_class[STORE_LATENCY_CLASSES],
         put_max_us;
     _Atomic int64_t token_since_ns;
+    pthread_mutex_t retain_lock; /* one trims at a time */
+    _Atomic bool disk_full;
+    _Atomic int manual_rounds;
+    char disk_text[256]; /* why, while disk_full */
+    _Atomic int64_t trimmed_to;
     int64_t recovered_bytes, recovery_ms;
     bool clean_start, started;
     bool full_scan; /* recovery reads the log from its beginning */
@@ -110,6 +116,7 @@ void flush_wait(struct store *s, struct append_batch *b);
 int indexer_start(struct store *s);
 /* @drain: index what is in the log first. */
 void indexer_stop(struct store *s, bool drain);
+void indexer_trim(struct store *s, int64_t log_begin); /* any thread */
 void indexer_wake(struct store *s); /* there is more in the log; any thread, cheap */
 /* Until what is in the log now is indexed, or @timeout_ms have passed.  Blocks. */
 void indexer_wait(struct store *s, int32_t timeout_ms);

@@ -98,7 +98,8 @@ TEST(keys_are_found_newest_first_and_within_their_time)
 
     open_at(&x, t_path(t_tmpdir(), "index"), INT64_MAX, INT64_MAX);
     for (int i = 0; i < 6; i++)
-        put(&x, i % 2 ? "KEYS\001odd\002" : "UNIQ_KEY\001even\002", 100 * i, FIRST_MS + 10000 * i);
+        put(&x, i % 2 ? "KEYS\001odd\002" : "UNIQ_KEY\001even\002", 100 * i,
+            FIRST_MS + 10000 * i);
     CHECK_INT(find(&x, "odd", 8, 0, INT64_MAX, out), 3);
     CHECK_INT(out[0], 500);
     CHECK_INT(out[2], 100);
