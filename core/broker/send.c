@@ -165,6 +165,7 @@ static void answer_failed(struct broker *b, const struct parked_send *p)
     }
 }
 
+/* Stored; the code tells when it is not known to be on the disk. */
 static void answer_stored(struct broker *b, const struct parked_send *p, const uint8_t *records)
 {
     struct arena *a = &p->rq->arena;
@@ -175,7 +176,11 @@ static void answer_stored(struct broker *b, const struct parked_send *p, const u
     ext.queue_offset = number_text(a, p->entry.queue_offset);
     ext.transaction_id = p->transaction_id;
     traffic_put(b->traffic, p->topic, p->entry.count, p->entry.size);
-    request_reply(p->rq, &(struct reply){.header = &send_response_header, .ext = &ext});
+    request_reply(p->rq, &(struct reply){
+                             .code = p->entry.rc ? RS_FLUSH_DISK_TIMEOUT : RS_SUCCESS,
+                             .header = &send_response_header,
+                             .ext = &ext,
+                         });
 }
 
 /* ---- staging ------------------------------------------------------------------------------ */
@@ -224,7 +229,7 @@ static void batch_answer(struct mail *m)
     for (struct append_entry *e = batch->first, *next; e; e = next) {
         next = e->next; /* the entry goes with its request */
         struct parked_send *p = (struct parked_send *)e;
-        if (e->rc)
+        if (e->rc && e->rc != TL_ETIMEOUT)
             answer_failed(b, p);
         else
             answer_stored(b, p, batch->buf + e->at);

@@ -13,17 +13,19 @@
 #include "broker/traffic.h"
 #include "net/timer.h"
 #include "store/retain.h"
+#include "store/store.h"
 
 enum {
     SAVE_MS = 1000,    /* topics and groups that changed without a client waiting */
     EXPIRE_MS = 10000, /* look for silent clients */
+    OVERDUE_MS = 100,  /* SYNC_FLUSH: look for sends that wait for too long */
 };
 
 struct upkeep {
     struct mail cleaned; /* first: comes home from the workers */
     struct mail clean_job;
     struct broker *b;
-    struct timer save, offsets, expire, clean;
+    struct timer save, offsets, expire, clean, overdue;
     bool cleaning, stopping;
     pthread_mutex_t lock;
     pthread_cond_t idle; /* no round under way */
@@ -55,6 +57,14 @@ static void expire_fire(struct timer *t)
 
     clients_expire(u->b->clients, u->b->conf->channel_expired_timeout);
     timer_set(u->b->svc, t, EXPIRE_MS);
+}
+
+static void overdue_fire(struct timer *t)
+{
+    struct upkeep *u = OWNER(overdue, t);
+
+    store_flush_overdue(u->b->store, u->b->conf->sync_flush_timeout);
+    timer_set(u->b->svc, t, OVERDUE_MS);
 }
 
 /* ---- cleaning ----------------------------------------------------------------------------- */
@@ -99,6 +109,8 @@ static void begin(void *arg)
     timer_set(u->b->svc, &u->save, SAVE_MS);
     timer_set(u->b->svc, &u->offsets, u->b->conf->flush_consumer_offset_interval);
     timer_set(u->b->svc, &u->expire, EXPIRE_MS);
+    if (tl_str_eq_nocase(u->b->conf->flush_disk_type, TL_STR("SYNC_FLUSH")))
+        timer_set(u->b->svc, &u->overdue, OVERDUE_MS);
     timer_set(u->b->svc, &u->clean,
               0); /* a disk that is full already is known before the first send */
 }
@@ -114,6 +126,7 @@ static void end(void *arg)
     timer_clear(u->b->svc, &u->offsets);
     timer_clear(u->b->svc, &u->expire);
     timer_clear(u->b->svc, &u->clean);
+    timer_clear(u->b->svc, &u->overdue);
 }
 
 struct upkeep *upkeep_start(struct broker *b)
@@ -129,6 +142,7 @@ struct upkeep *upkeep_start(struct broker *b)
     timer_init(&u->offsets, offsets_fire);
     timer_init(&u->expire, expire_fire);
     timer_init(&u->clean, clean_fire);
+    timer_init(&u->overdue, overdue_fire);
     reactor_call(b->svc, begin, u);
     return u;
 }

@@ -31,7 +31,8 @@ struct append_entry {
     uint32_t count;            /* records in it, >= 1 */
     bool wait_flush; /* with SYNC_FLUSH: done only when flushed (WAIT property not false) */
     /* results */
-    int rc; /* 0, TL_ENOSPC, TL_ESTOPPED, TL_EIO, TL_EILLEGAL (record over a file's size) */
+    int rc; /* 0, TL_ENOSPC, TL_ESTOPPED, TL_EIO, TL_EILLEGAL (record over a file's size),
+             * TL_ETIMEOUT (stored, but not known to be flushed within syncFlushTimeout) */
     int64_t log_pos;      /* of the first record */
     int64_t queue_offset; /* of the first record */
     int64_t store_ms;
@@ -46,7 +47,7 @@ struct append_batch {
     size_t len, cap;
     struct append_batch *next; /* of whoever keeps free ones */
     /* private to append.c */
-    int64_t end_pos;
+    int64_t end_pos, parked_ms;
     bool has_waiter;
 };
 

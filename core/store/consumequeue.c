@@ -223,6 +223,11 @@ void cq_publish(struct consumequeue *cq)
     atomic_store_explicit(&cq->end, cq->next, memory_order_seq_cst);
 }
 
+void cq_publish_to(struct consumequeue *cq, int64_t end)
+{
+    atomic_store_explicit(&cq->end, end, memory_order_seq_cst);
+}
+
 int64_t cq_log_end(const struct consumequeue *cq)
 {
     return cq->log_end;

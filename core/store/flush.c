@@ -11,13 +11,19 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/thread.h"
 #include "store/store_private.h"
 
 #undef LOG_MODULE
 #define LOG_MODULE "store"
 
-enum { CHECKPOINT_MS = 1000, QUEUES_MS = 60000 };
+enum {
+    CHECKPOINT_MS = 1000,
+    QUEUES_MS = 60000,
+    WRITE_BACK_MS =
+        20, /* ASYNC_FLUSH: writing begins early, so that fdatasync finds little left */
+};
 
 static int sync_log(struct store *s, int64_t to)
 {
@@ -32,6 +38,47 @@ static int sync_log(struct store *s, int64_t to)
             return rc;
     }
     return 0;
+}
+
+/* Have the kernel begin to write what is new in the log; waits for nothing.  False: there was nothing. */
+static bool write_back(struct store *s)
+{
+    int64_t end = atomic_load_explicit(&s->log_end, memory_order_acquire);
+    int64_t *done = &s->flusher.written_back;
+    struct seg_view view;
+    bool any = false;
+
+    if (*done < atomic_load(&s->log_flushed))
+        *done = atomic_load(&s->log_flushed);
+    while (*done < end && segq_pin(&s->log, *done, &view)) {
+        int64_t len = view.len < end - *done ? view.len : end - *done;
+        segment_write_back(view.segment, *done - view.segment->start, len);
+        segq_unpin(&view);
+        *done += len;
+        any = true;
+    }
+    return any;
+}
+
+/* Entries whose records are on the disk now may be seen. */
+static void reveal(struct store *s, int64_t flushed)
+{
+    struct flusher *f = &s->flusher;
+
+    for (;;) {
+        struct unseen u = {0};
+        pthread_mutex_lock(&f->lock);
+        if (f->unseen_from < f->unseen_n && f->unseen[f->unseen_from].log_end <= flushed)
+            u = f->unseen[f->unseen_from++];
+        if (f->unseen_from == f->unseen_n)
+            f->unseen_from = f->unseen_n = 0;
+        pthread_mutex_unlock(&f->lock);
+        if (!u.queue)
+            return;
+        cq_publish_to(u.queue, u.end);
+        if (s->opts.on_arrival)
+            s->opts.on_arrival(s->opts.arg, u.queue, u.end);
+    }
 }
 
 /* Answer the batches whose records are on the disk now. */
@@ -64,6 +111,7 @@ static void fail_waiting(struct store *s)
     pthread_mutex_lock(&f->lock);
     struct append_batch *list = f->first;
     f->first = f->last = NULL;
+    f->unseen_from = f->unseen_n = 0; /* stay unseen */
     pthread_mutex_unlock(&f->lock);
     while (list) {
         struct append_batch *b = list;
@@ -88,10 +136,12 @@ static void flush_log(struct store *s)
             atomic_store_explicit(&s->log_flushed, end, memory_order_release);
         }
     }
-    if (atomic_load(&s->failed))
+    if (atomic_load(&s->failed)) {
         fail_waiting(s);
-    else
+    } else {
+        reveal(s, end);
         complete(s, end);
+    }
     pthread_mutex_lock(&s->flusher.lock);
     pthread_cond_broadcast(&s->flusher.flushed_cond);
     pthread_mutex_unlock(&s->flusher.lock);
@@ -130,21 +180,44 @@ static void write_checkpoint(struct store *s, struct checkpoint *written)
         *written = s->checkpoint;
 }
 
-/* Until something waits, the interval is over, or the end. */
+static struct timespec after_ms(int64_t ms)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t ns = t.tv_nsec + ms * 1000000;
+    t.tv_sec += ns / 1000000000;
+    t.tv_nsec = ns % 1000000000;
+    return t;
+}
+
+static bool wanted(const struct flusher *f)
+{
+    return f->first || f->unseen_n || f->asked;
+}
+
+/*
+ * Until something waits, the interval is over, or the end (false).  While the log grows, its writing back is begun
+ * every WRITE_BACK_MS in between.
+ */
 static bool wait_for_work(struct store *s)
 {
     struct flusher *f = &s->flusher;
-    struct timespec until;
+    int64_t over = clock_mono_ms() + s->opts.flush_interval_ms, now;
+    bool growing = !s->opts.flush_sync;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + (int64_t)s->opts.flush_interval_ms * 1000000;
-    until.tv_sec += ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&f->lock);
-    int rc = 0;
-    while (!f->first && !f->stopping && !f->asked && !rc)
-        rc = pthread_cond_timedwait(&f->more, &f->lock, &until);
-    bool stopping = f->stopping && !f->first;
+    while (!wanted(f) && !f->stopping && (now = clock_mono_ms()) < over) {
+        int64_t ms = growing && over - now > WRITE_BACK_MS ? WRITE_BACK_MS : over - now;
+        struct timespec until = after_ms(ms);
+        pthread_cond_timedwait(&f->more, &f->lock, &until);
+        if (!growing || wanted(f) || f->stopping)
+            continue;
+        pthread_mutex_unlock(&f->lock);
+        growing = write_back(s);
+        pthread_mutex_lock(&f->lock);
+    }
+    bool stopping = f->stopping && !f->first && !f->unseen_n;
     f->asked = false;
     pthread_mutex_unlock(&f->lock);
     return !stopping;
@@ -202,6 +275,7 @@ void flush_wait(struct store *s, struct append_batch *b)
 {
     struct flusher *f = &s->flusher;
 
+    b->parked_ms = clock_mono_ms();
     pthread_mutex_lock(&f->lock);
     b->next = NULL;
     if (f->last)
@@ -211,6 +285,56 @@ void flush_wait(struct store *s, struct append_batch *b)
     f->last = b;
     pthread_cond_signal(&f->more);
     pthread_mutex_unlock(&f->lock);
+}
+
+void flush_then_publish(struct store *s, struct consumequeue *q)
+{
+    struct flusher *f = &s->flusher;
+
+    pthread_mutex_lock(&f->lock);
+    if (f->unseen_n == f->unseen_cap) {
+        f->unseen_cap = f->unseen_cap ? f->unseen_cap * 2 : 64;
+        f->unseen = xrealloc(f->unseen, f->unseen_cap * sizeof(*f->unseen));
+    }
+    f->unseen[f->unseen_n++] =
+        (struct unseen){q, cq_next(q), atomic_load_explicit(&s->log_end, memory_order_relaxed)};
+    pthread_mutex_unlock(&f->lock);
+}
+
+void flush_kick(struct store *s)
+{
+    struct flusher *f = &s->flusher;
+
+    pthread_mutex_lock(&f->lock);
+    if (f->unseen_n)
+        pthread_cond_signal(&f->more);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void store_flush_overdue(struct store *s, int32_t timeout_ms)
+{
+    struct flusher *f = &s->flusher;
+
+    for (;;) {
+        pthread_mutex_lock(&f->lock);
+        struct append_batch *b = f->first;
+        if (b && clock_mono_ms() - b->parked_ms >= timeout_ms) {
+            f->first = b->next;
+            if (!f->first)
+                f->last = NULL;
+        } else {
+            b = NULL;
+        }
+        pthread_mutex_unlock(&f->lock);
+        if (!b)
+            return;
+        log_warn_every(1000, "the log was not flushed in time timeout_ms=%d", timeout_ms);
+        for (struct append_entry *e = b->first; e; e = e->next) {
+            if (!e->rc && e->wait_flush)
+                e->rc = TL_ETIMEOUT;
+        }
+        b->done(b);
+    }
 }
 
 int store_flush(struct store *s)

@@ -14,7 +14,13 @@
 
 static int make(struct store *s, int64_t start, struct segment **out)
 {
-    return segment_create(out, s->log.dir, start, s->log.size, SEGMENT_READ);
+    int rc = segment_create(out, s->log.dir, start, s->log.size, SEGMENT_READ);
+
+    if (rc || (rc = fs_sync_dir(s->log.dir)) == 0) /* a file without its name would not survive a power cut */
+        return rc;
+    segment_remove(*out);
+    segment_unref(*out);
+    return rc;
 }
 
 static void *prep_main(void *arg)

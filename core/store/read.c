@@ -222,7 +222,7 @@ int read_at(struct store *s, int64_t log_pos, struct read_slice *out)
     struct seg_view view;
     struct record r;
 
-    if (log_pos < 0 || log_pos >= atomic_load_explicit(&s->log_end, memory_order_acquire) ||
+    if (log_pos < 0 || log_pos >= store_visible_end(s) ||
         !segq_pin(&s->log, log_pos, &view))
         return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld",
                        (long long)log_pos);

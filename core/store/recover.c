@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/format.h"
@@ -218,7 +219,26 @@ static int cut_log(struct store *s, int64_t end)
 static int ensure_tail(struct store *s)
 {
     s->tail = segq_find(&s->log, s->tail_pos);
-    return s->tail ? 0 : segq_grow(&s->log, s->tail_pos, &s->tail);
+    if (s->tail)
+        return 0;
+    int rc = segq_grow(&s->log, s->tail_pos, &s->tail);
+    return rc ? rc : fs_sync_dir(s->log_dir);
+}
+
+/* What a process that was killed left in memory goes to the disk before anybody may see it. */
+static int sync_scanned(struct store *s, int64_t from)
+{
+    struct seg_view view;
+    int rc = 0;
+
+    for (int64_t pos = from; !rc && pos < s->tail_pos && segq_pin(&s->log, pos, &view);
+         pos += view.len) {
+        rc = segment_sync(view.segment);
+        segq_unpin(&view);
+    }
+    if (!rc)
+        atomic_store(&s->log_flushed, s->tail_pos);
+    return rc;
 }
 
 int recover(struct store *s)
@@ -250,5 +270,7 @@ int recover(struct store *s)
     s->recovery_ms = clock_mono_ms() - begun;
     log_info("log recovered clean=%s from=%" PRId64 " end=%" PRId64 " took_ms=%" PRId64,
              s->clean_start ? "yes" : "no", first, c.pos, s->recovery_ms);
+    if (s->opts.flush_sync && (rc = sync_scanned(s, first)) != 0)
+        return rc;
     return ensure_tail(s);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -175,8 +176,15 @@ int segment_reserve(struct segment *s, int64_t at, int64_t len)
     return err ? failed(s, err, "allocating") : 0;
 }
 
+void segment_write_back(struct segment *s, int64_t at, int64_t len)
+{
+    sync_file_range(s->fd, at, len, SYNC_FILE_RANGE_WRITE);
+}
+
 int segment_sync(struct segment *s)
 {
+    while (ERRINJ(LOG_SYNC_STALL))
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
     if (ERRINJ(LOG_SYNC))
         return tl_fail_errno(TL_EIO, EIO, "syncing %s", s->path);
     return fdatasync(s->fd) ? tl_fail_errno(TL_EIO, errno, "syncing %s", s->path) : 0;

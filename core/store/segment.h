@@ -46,6 +46,8 @@ int segment_remove(struct segment *s);
 int segment_pwritev(struct segment *s, struct iovec *iov, int n, int64_t at);
 /* Make sure the blocks of [at, at+len) exist, so that writing through the map can't fail. */
 int segment_reserve(struct segment *s, int64_t at, int64_t len);
+/* Have writing of [at, at+len) begun; a hint, waits for nothing, failures show in segment_sync(). */
+void segment_write_back(struct segment *s, int64_t at, int64_t len);
 int segment_sync(struct segment *s); /* fdatasync: 0 or TL_EIO */
 /* Zeros from @at to the end of the file. */
 int segment_zero(struct segment *s, int64_t at);

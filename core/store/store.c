@@ -202,11 +202,18 @@ void store_close(struct store *s)
         segq_close(&s->log);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
+    free(s->flusher.unseen);
     free(s->root);
     free(s->log_dir);
     free(s->checkpoint_path);
     free(s->abort_path);
     free(s);
+}
+
+int64_t store_visible_end(struct store *s)
+{
+    return atomic_load_explicit(s->opts.flush_sync ? &s->log_flushed : &s->log_end,
+                                memory_order_acquire);
 }
 
 void store_fatal(struct store *s, const char *text)

@@ -106,6 +106,8 @@ struct store_state {
 void store_state(struct store *s, struct store_state *out); /* any thread */
 /* 0, or TL_ENOSPC (disk full) / TL_ESTOPPED with the reason as text: why an append would be refused now. */
 int store_writable(struct store *s);
+/* SYNC_FLUSH: batches that have waited longer than @timeout_ms are answered with TL_ETIMEOUT.  Any thread. */
+void store_flush_overdue(struct store *s, int32_t timeout_ms);
 /* Wait until everything appended so far is on the disk.  Blocks. 0 or TL_EIO. */
 int store_flush(struct store *s);
 const char *store_log_dir(const struct store *s);

@@ -26,12 +26,21 @@ struct prep {
     bool running, stopping, busy;
 };
 
+/* SYNC_FLUSH: entries of a queue that become visible once the log is flushed so far. */
+struct unseen {
+    struct consumequeue *queue;
+    int64_t end, log_end;
+};
+
 /* The flush thread: log, queues, checkpoint, and the batches that wait for the log. */
 struct flusher {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t more;
     struct append_batch *first, *last; /* wait for the flushed mark, in order of their ends */
+    struct unseen *unseen;             /* [unseen_from, unseen_n) wait, in order */
+    size_t unseen_from, unseen_n, unseen_cap;
+    int64_t written_back; /* log position up to which writing was begun; the thread's own */
     bool running, stopping, asked;
     pthread_cond_t flushed_cond;
 };
@@ -110,6 +119,9 @@ int flush_start(struct store *s);
 void flush_stop(struct store *s); /* flushes all */
 /* Park a written batch until the log is flushed up to its end.  Token held. */
 void flush_wait(struct store *s, struct append_batch *b);
+/* The queue's entries are to be published once the log is flushed up to now.  Token held. */
+void flush_then_publish(struct store *s, struct consumequeue *q);
+void flush_kick(struct store *s); /* behind several of them */
 
 /* ---- indexer.c ------------------------------------------------------------------------------ */
 
@@ -137,6 +149,8 @@ int recover(struct store *s);
 
 /* ---- store.c -------------------------------------------------------------------------------- */
 
+/* How far readers may see: SYNC_FLUSH shows nothing that a crash could take back. */
+int64_t store_visible_end(struct store *s);
 /* The store can't go on: remember why, tell the owner once.  Any thread. */
 void store_fatal(struct store *s, const char *text);
 

@@ -281,6 +281,107 @@ static void *append_thread(void *arg)
     return NULL;
 }
 
+/* ---- SYNC_FLUSH and readers ---------------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    int64_t end;
+} seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
+
+static void note_arrival(void *arg, struct consumequeue *q, int64_t end)
+{
+    (void)arg;
+    (void)q;
+    pthread_mutex_lock(&seen.lock);
+    seen.end = end;
+    pthread_cond_broadcast(&seen.arrived);
+    pthread_mutex_unlock(&seen.lock);
+}
+
+static void await_arrival(int64_t end)
+{
+    pthread_mutex_lock(&seen.lock);
+    while (seen.end < end)
+        pthread_cond_wait(&seen.arrived, &seen.lock);
+    pthread_mutex_unlock(&seen.lock);
+}
+
+static int64_t queue_end(struct store *s)
+{
+    int64_t min, max;
+    store_queue_bounds(s, TL_STR("T"), 0, &min, &max);
+    return max;
+}
+
+static struct store *open_sync(const char *dir)
+{
+    struct store_opts opts = {.root_dir = dir,
+                              .log_file_bytes = LOG_FILE,
+                              .queue_file_bytes = QUEUE_FILE,
+                              .flush_sync = true,
+                              .flush_interval_ms = 500,
+                              .check_crc = true,
+                              .on_arrival = note_arrival};
+    struct store *s = NULL;
+
+    seen.end = 0;
+    CHECK_OK(store_open(&s, &opts));
+    return s;
+}
+
+TEST(sync_flush_shows_consumers_nothing_that_a_crash_could_take_back)
+{
+    const char *dir = t_tmpdir();
+    struct store *s = open_sync(dir);
+    struct read_slice slice;
+    struct append_entry e = {0}; /* waits for no flush */
+    uint8_t bytes[4096];
+
+    errinj_arm(ERRINJ_LOG_SYNC_STALL, 0, -1);
+    CHECK_OK(append_wait(s, bytes, encode(bytes, "T", 0, "unsafe"), 1, &e));
+    CHECK_INT(queue_end(s), 0);
+    CHECK_INT(read_at(s, e.log_pos, &slice), TL_ENOTFOUND);
+    errinj_arm(ERRINJ_LOG_SYNC_STALL, 0, 0);
+    await_arrival(1);
+    CHECK_INT(queue_end(s), 1);
+    CHECK_OK(read_at(s, e.log_pos, &slice));
+    read_release_slice(slice.pin);
+    store_close(s);
+}
+
+static void *send_one(void *arg)
+{
+    uint8_t bytes[4096];
+    struct append_entry e = {.wait_flush = true};
+    int rc = append_wait(arg, bytes, encode(bytes, "T", 0, "late"), 1, &e);
+    CHECK_INT(rc, TL_ETIMEOUT);
+    CHECK_INT(e.queue_offset, 0); /* it is stored */
+    return NULL;
+}
+
+TEST(a_flush_that_takes_too_long_is_told_and_the_message_kept)
+{
+    const char *dir = t_tmpdir();
+    struct store *s = open_sync(dir);
+    pthread_t sender;
+    bool ended = false;
+
+    errinj_arm(ERRINJ_LOG_SYNC_STALL, 0, -1);
+    CHECK_INT(pthread_create(&sender, NULL, send_one, s), 0);
+    while (!ended) { /* until the send is there and overdue */
+        store_flush_overdue(s, 0);
+        ended = pthread_tryjoin_np(sender, NULL) == 0;
+    }
+    CHECK_INT(queue_end(s), 0);
+    errinj_arm(ERRINJ_LOG_SYNC_STALL, 0, 0);
+    await_arrival(1);
+    store_close(s);
+    s = open_sync(dir);
+    CHECK_INT(queue_end(s), 1);
+    store_close(s);
+}
+
 TEST(threads_append_together_and_no_queue_has_a_gap)
 {
     struct store *s = open_at(t_tmpdir(), false);
