@@ -55,6 +55,19 @@ struct parked_pull {
     int64_t deadline_ms;
 };
 
+/* Old data on its way into memory; in the request's arena. */
+struct warming {
+    struct mail mail;
+    struct request *rq;
+    struct parked_pull *parked;
+    struct broker_io *io;
+    int64_t offset;
+    bool time_left;
+    int rounds;
+    struct read_cold cold;
+};
+enum { WARM_ROUNDS = 16 }; /* then it is read all the same: memory must be short */
+
 static struct pull_response offsets_response(const struct pulling *p,
                                              const struct read_result *r)
 {
@@ -237,7 +250,7 @@ static enum read_verdict take_record(void *arg, const void *record, size_t len,
     return p->use->policy == SCRIPT_OPEN ? READ_TAKE : READ_SKIP;
 }
 
-static int pull_read(struct pulling *p, struct read_result *r)
+static struct read_query query_of(struct pulling *p)
 {
     const struct broker_conf *conf = p->b->conf;
     const struct pull_request *h = p->h;
@@ -262,8 +275,15 @@ static int pull_read(struct pulling *p, struct read_result *r)
         q.record = take_record;
         q.scan_entries = conf->script_scan_messages;
         q.scan_bytes = conf->script_scan_bytes;
-        p->deadline_ns = clock_mono_ns() + (int64_t)conf->script_scan_millis * 1000000;
     }
+    return q;
+}
+
+static int pull_read(struct pulling *p, struct read_result *r)
+{
+    struct read_query q = query_of(p);
+
+    p->deadline_ns = clock_mono_ns() + (int64_t)p->b->conf->script_scan_millis * 1000000;
     return read_messages(p->b->store, &q, r);
 }
 
@@ -394,7 +414,63 @@ static void evaluate(struct pulling *p, struct parked_pull *parked, bool time_le
 }
 
 static void run(struct broker *b, struct request *rq, struct parked_pull *parked,
-                bool time_left)
+                bool time_left, struct warming *warmed);
+
+/* ---- old data ----------------------------------------------------------------------------- */
+
+/* Home again. */
+static void warm_done(struct mail *m)
+{
+    struct warming *w = (struct warming *)m;
+
+    if (!conn_is_open(w->rq->conn)) {
+        request_ok(w->rq); /* goes nowhere; frees the request */
+        return;
+    }
+    run(w->io->broker, w->rq, w->parked, w->time_left, w);
+}
+
+/* On a worker: waits for the disk, so that the reactor need not. */
+static void warm_run(struct mail *m)
+{
+    struct warming *w = (struct warming *)m;
+    const struct pull_request *h = request_header(w->rq);
+
+    read_warm(w->io->broker->store, h->topic, h->queue_id, w->offset, &w->cold);
+    w->mail.run = warm_done;
+    reactor_post(w->io->reactor, &w->mail);
+}
+
+/* True: the pull goes on when what it needs is in memory. */
+static bool warm_first(struct pulling *p, struct parked_pull *parked, bool time_left,
+                       struct warming *w)
+{
+    struct read_query q = query_of(p);
+    struct read_cold cold;
+
+    if ((w && w->rounds == WARM_ROUNDS) || !read_is_cold(p->b->store, &q, &cold))
+        return false;
+    if (!w) {
+        request_keep(p->rq);
+        w = arena_zalloc(&p->rq->arena, sizeof(*w));
+    }
+    w->mail.run = warm_run;
+    w->rq = p->rq;
+    w->parked = parked;
+    w->io = p->io;
+    w->offset = p->offset;
+    w->time_left = time_left;
+    w->rounds++;
+    w->cold = cold;
+    workers_run(p->b->workers, &w->mail);
+    return true;
+}
+
+/* ---- from check to answer ----------------------------------------------------------------- */
+
+/* @warmed: it goes on after its data came into memory; what a pull does once is done. */
+static void run(struct broker *b, struct request *rq, struct parked_pull *parked,
+                bool time_left, struct warming *warmed)
 {
     struct pulling p = {
         .b = b,
@@ -402,24 +478,26 @@ static void run(struct broker *b, struct request *rq, struct parked_pull *parked
         .rq = rq,
         .h = request_header(rq),
     };
+    bool first = !parked && !warmed;
 
     p.offset = parked ? parked->offset : p.h->queue_offset;
     if (check_access(&p) && check_subscription(&p)) {
-        if (!parked && (p.h->sys_flag & PULL_COMMIT))
+        if (first && (p.h->sys_flag & PULL_COMMIT))
             offsets_commit(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
                            p.h->commit_offset);
         p.use = scripts_find(b->scripts, &p.io->bindings, p.h->consumer_group, p.h->topic);
-        if (!parked)
+        if (first)
             offsets_pulled(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
                            p.h->queue_offset);
-        evaluate(&p, parked, time_left);
+        if (!warm_first(&p, parked, time_left, warmed))
+            evaluate(&p, parked, time_left);
     }
     pulling_release(&p);
 }
 
 void pull_handle(void *ctx, struct request *rq)
 {
-    run(ctx, rq, NULL, true);
+    run(ctx, rq, NULL, true, NULL);
 }
 
 void pull_resume(struct held_pull *held, enum hold_reason reason)
@@ -427,5 +505,5 @@ void pull_resume(struct held_pull *held, enum hold_reason reason)
     struct parked_pull *parked = (struct parked_pull *)held;
     struct broker_io *io = reactor_local(reactor_current());
 
-    run(io->broker, held->rq, parked, reason == HOLD_ARRIVED);
+    run(io->broker, held->rq, parked, reason == HOLD_ARRIVED, NULL);
 }

@@ -341,6 +341,19 @@ size_t cq_read(struct consumequeue *cq, int64_t from, struct cq_entry *out, size
     return slots_read(cq, from, out, (uint64_t)(end - from) < max ? (size_t)(end - from) : max);
 }
 
+bool cq_in_memory(struct consumequeue *cq, int64_t from, int64_t n)
+{
+    struct seg_view view;
+
+    if (from < cq_begin(cq) || from >= cq_end(cq) ||
+        !segq_pin(&cq->files, from * CQ_ENTRY_SIZE, &view))
+        return true; /* nothing to wait for */
+    int64_t len = n * CQ_ENTRY_SIZE < view.len ? n * CQ_ENTRY_SIZE : view.len;
+    bool in = segment_in_memory(view.segment, view.data - view.segment->map, len);
+    segq_unpin(&view);
+    return in;
+}
+
 int64_t cq_begin(const struct consumequeue *cq)
 {
     return atomic_load_explicit(&cq->begin, memory_order_acquire);

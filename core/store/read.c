@@ -8,8 +8,10 @@
 
 enum {
     ENTRIES_AT_ONCE = 64,
-    PAYLOAD_MAX = 12 << 20, /* one answer stays below a frame, whatever the limits say */
-    BY_KEY_WAIT_MS = 500,   /* for the index to catch up with what is in the log now */
+    PAYLOAD_MAX = 12 << 20,  /* one answer stays below a frame, whatever the limits say */
+    BY_KEY_WAIT_MS = 500,    /* for the index to catch up with what is in the log now */
+    RECENT_ENTRIES = 100000, /* of a queue: their entries are taken to be in memory */
+    READ_AHEAD = 1 << 20,
     RECENT_BYTES =
         256 << 20, /* "young": so close to the log's end that it surely is in memory */
 };
@@ -183,6 +185,83 @@ static int read_entries(struct reading *r, struct consumequeue *cq)
     return 0;
 }
 
+/* ---- old data ----------------------------------------------------------------------------- */
+
+static void look_at_record(struct store *s, const struct cq_entry *e, struct read_cold *out)
+{
+    struct seg_view view;
+
+    if (!segq_pin(&s->log, e->log_pos, &view))
+        return;
+    if (e->size <= view.len &&
+        !segment_in_memory(view.segment, view.data - view.segment->map, e->size)) {
+        out->records[out->n].log_pos = e->log_pos;
+        out->records[out->n++].size = e->size;
+    }
+    segq_unpin(&view);
+}
+
+/* Those the query is going to look at: without a filter on records what it returns, else all up to the scan's limits. */
+static void look_at_records(struct store *s, struct consumequeue *cq,
+                            const struct read_query *q, struct read_cold *out)
+{
+    int64_t at = q->offset, bytes = 0, bytes_max = q->record ? q->scan_bytes : q->max_bytes;
+    int32_t n = 0, n_max = q->record ? q->scan_entries : q->max_nums;
+    struct cq_entry entries[ENTRIES_AT_ONCE];
+    size_t got;
+
+    for (int32_t scanned = 0; scanned < q->scan_entries && n < n_max && bytes < bytes_max;
+         scanned += (int32_t)got, at += (int64_t)got) {
+        got = cq_read(cq, at, entries, ENTRIES_AT_ONCE);
+        if (got == 0)
+            return;
+        for (size_t i = 0; i < got && n < n_max && bytes < bytes_max; i++) {
+            const struct cq_entry *e = &entries[i];
+            if (read_is_recent(s, e->log_pos) || out->n == READ_COLD_MAX)
+                return;
+            if (e->size == CQ_PADDING_SIZE || (q->entry && !q->entry(q->arg, e->tag_hash)))
+                continue;
+            look_at_record(s, e, out);
+            bytes += e->size;
+            n++;
+        }
+    }
+}
+
+bool read_is_cold(struct store *s, const struct read_query *q, struct read_cold *out)
+{
+    struct consumequeue *cq = cqset_find(&s->queues, q->topic, q->queue_id, false);
+
+    out->n = 0;
+    out->entries = false;
+    if (!cq || q->offset < cq_begin(cq) || q->offset >= cq_end(cq))
+        return false;
+    if (cq_end(cq) - q->offset > RECENT_ENTRIES &&
+        !cq_in_memory(cq, q->offset, ENTRIES_AT_ONCE))
+        out->entries = true;
+    else
+        look_at_records(s, cq, q, out);
+    return out->entries || out->n > 0;
+}
+
+void read_warm(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset,
+               const struct read_cold *cold)
+{
+    struct consumequeue *cq = cqset_find(&s->queues, topic, queue_id, false);
+    struct cq_entry entries[ENTRIES_AT_ONCE];
+    struct seg_view view;
+
+    if (cq && cold->entries)
+        cq_read(cq, offset, entries, ENTRIES_AT_ONCE);
+    for (int32_t i = 0; i < cold->n; i++) {
+        if (!segq_pin(&s->log, cold->records[i].log_pos, &view))
+            continue;
+        segment_warm(view.segment, view.data - view.segment->map, cold->records[i].size,
+                     READ_AHEAD);
+        segq_unpin(&view);
+    }
+}
+
 int read_messages(struct store *s, const struct read_query *q, struct read_result *out)
 {
     struct reading r = {.s = s,
@@ -222,8 +301,7 @@ int read_at(struct store *s, int64_t log_pos, struct read_slice *out)
     struct seg_view view;
     struct record r;
 
-    if (log_pos < 0 || log_pos >= store_visible_end(s) ||
-        !segq_pin(&s->log, log_pos, &view))
+    if (log_pos < 0 || log_pos >= store_visible_end(s) || !segq_pin(&s->log, log_pos, &view))
         return tl_fail(TL_ENOTFOUND, "can not find message by the offset, %lld",
                        (long long)log_pos);
     if (record_decode(view.data, (size_t)view.len, 0, &r) != RECORD_MESSAGE ||
@@ -348,5 +426,6 @@ int64_t read_offset_by_time(struct store *s, struct tl_str topic, int32_t queue_
 
 bool read_is_recent(struct store *s, int64_t log_pos)
 {
-    return atomic_load_explicit(&s->log_end, memory_order_relaxed) - log_pos <= RECENT_BYTES;
+    return atomic_load_explicit(&s->log_end, memory_order_relaxed) - log_pos <=
+           (s->opts.recent_bytes ? s->opts.recent_bytes : RECENT_BYTES);
 }

@@ -68,6 +68,24 @@ struct read_result {
  * or all with read_release().  0, or TL_ECORRUPT when a queue entry points at something that is no
  * record. Any thread. */
 int read_messages(struct store *s, const struct read_query *q, struct read_result *out);
+/* What of a query's data is not in memory. */
+enum { READ_COLD_MAX = 64 };
+struct read_cold {
+    bool entries; /* the queue's entries at the offset */
+    int32_t n;    /* records; the first READ_COLD_MAX of them */
+    struct {
+        int64_t log_pos;
+        int32_t size;
+    } records[READ_COLD_MAX];
+};
+/*
+ * Would read_messages() have to wait for the disk?  Then @out says for what.  A hint, for old data only: what is recent is
+ * taken to be in memory.  q->entry is asked, q->record is not: all it may be shown counts.  Any thread; does not block.
+ */
+bool read_is_cold(struct store *s, const struct read_query *q, struct read_cold *out);
+/* Bring that into memory, and begin with what follows.  Blocks: not on a reactor. */
+void read_warm(struct store *s, struct tl_str topic, int32_t queue_id, int64_t offset,
+               const struct read_cold *cold);
 void read_release_slice(void *pin);
 void read_release(struct read_result *r);
 

@@ -13,6 +13,8 @@
 #include "base/errinj.h"
 #include "base/mem.h"
 
+enum { PAGE = 4096 };
+
 static int failed(const struct segment *s, int err, const char *doing)
 {
     return tl_fail_errno(err == ENOSPC || err == EDQUOT ? TL_ENOSPC : TL_EIO, err, "%s %s",
@@ -179,6 +181,35 @@ int segment_reserve(struct segment *s, int64_t at, int64_t len)
 void segment_write_back(struct segment *s, int64_t at, int64_t len)
 {
     sync_file_range(s->fd, at, len, SYNC_FILE_RANGE_WRITE);
+}
+
+bool segment_in_memory(const struct segment *s, int64_t at, int64_t len)
+{
+    unsigned char pages[256];
+    int64_t from = at / PAGE * PAGE, to = at + len;
+
+    while (from < to) {
+        int64_t n = to - from < PAGE * (int64_t)sizeof(pages) ? to - from
+                                                              : PAGE * (int64_t)sizeof(pages);
+        if (mincore(s->map + from, (size_t)n, pages))
+            return true; /* not to be known: then it is not worth waiting for */
+        for (int64_t i = 0; i < (n + PAGE - 1) / PAGE; i++) {
+            if (!(pages[i] & 1))
+                return false;
+        }
+        from += n;
+    }
+    return true;
+}
+
+void segment_warm(const struct segment *s, int64_t at, int64_t len, int64_t ahead)
+{
+    const volatile uint8_t *map = s->map;
+
+    posix_fadvise(s->fd, at, at + len + ahead > s->size ? s->size - at : len + ahead,
+                  POSIX_FADV_WILLNEED);
+    for (int64_t i = at / PAGE * PAGE; i < at + len; i += PAGE)
+        (void)map[i];
 }
 
 int segment_sync(struct segment *s)

@@ -48,6 +48,10 @@ int segment_pwritev(struct segment *s, struct iovec *iov, int n, int64_t at);
 int segment_reserve(struct segment *s, int64_t at, int64_t len);
 /* Have writing of [at, at+len) begun; a hint, waits for nothing, failures show in segment_sync(). */
 void segment_write_back(struct segment *s, int64_t at, int64_t len);
+/* Are all pages of [at, at+len) in memory?  Does not block. */
+bool segment_in_memory(const struct segment *s, int64_t at, int64_t len);
+/* Read [at, at+len) in, and have the next @ahead bytes read.  Blocks. */
+void segment_warm(const struct segment *s, int64_t at, int64_t len, int64_t ahead);
 int segment_sync(struct segment *s); /* fdatasync: 0 or TL_EIO */
 /* Zeros from @at to the end of the file. */
 int segment_zero(struct segment *s, int64_t at);

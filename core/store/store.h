@@ -36,6 +36,7 @@ struct store_opts {
     bool check_crc;                                 /* checkCRCOnRecover */
     int64_t delay_level_ms[STORE_DELAY_LEVELS_MAX]; /* messageDelayLevel, index 0 = level 1 */
     int32_t delay_levels;
+    int64_t recent_bytes; /* so close to the log's end data surely is in memory; 0 = 256 MiB */
     struct retain_opts retain; /* for store_retain() */
     /*
      * New entries of queue @q are readable up to (not including) @end.  Called by the holder of
