@@ -61,6 +61,7 @@ struct conn {
     void *release_arg;
     struct event read_ev, write_ev;
     bool closing, connecting, paused, spent, writing;
+    int connect_errno; /* connect() failed at once */
     void (*on_connected)(struct conn *c, int rc);
     /* input */
     uint8_t *in;
@@ -167,7 +168,7 @@ struct conn *conn_connect(struct reactor *r, const struct addr *peer, int32_t ti
     c->connecting = true;
     c->on_connected = on_connected;
     if (connect(fd, (struct sockaddr *)&ss, len) && errno != EINPROGRESS)
-        c->active_ms = -1; /* told by the write event at once: the socket has an error */
+        c->connect_errno = errno; /* told by the write event, which comes at once */
     event_add(&c->write_ev, NULL);
     c->writing = true;
     timer_set(r, &c->idle, timeout_ms);
@@ -181,8 +182,8 @@ static void connected(struct conn *c)
 
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
     timer_clear(c->r, &c->idle);
-    if (!err && c->active_ms < 0)
-        err = ECONNREFUSED;
+    if (c->connect_errno)
+        err = c->connect_errno;
     c->connecting = false;
     if (err) {
         int rc = tl_fail_errno(TL_ECLOSED, err, "connect to %s", c->peer_text);
@@ -313,7 +314,7 @@ static void idle_fire(struct timer *t)
 
 bool conn_spend(struct conn *c)
 {
-    if (c->frames_left == 0) {
+    if (c->frames_left == 0 || c->paused) {
         c->spent = true;
         return false;
     }
@@ -378,6 +379,15 @@ static void budget_renew(struct conn *c)
     c->frames_left = c->limits.turn_frames;
 }
 
+/* The connection outlives the turn it waits for, closed or not. */
+static void go_on_next_turn(struct conn *c)
+{
+    if (c->again.scheduled)
+        return;
+    conn_ref(c);
+    reactor_next_turn(c->r, &c->again);
+}
+
 /* Hand @len bytes up; keep the rest. */
 static void feed(struct conn *c, const uint8_t *data, size_t len)
 {
@@ -393,7 +403,7 @@ static void feed(struct conn *c, const uint8_t *data, size_t len)
     } else if (!in_keep(c, data + n, len - (size_t)n)) {
         do_close(c);
     } else if (c->spent) {
-        reactor_next_turn(c->r, &c->again);
+        go_on_next_turn(c);
     }
     conn_unref(c);
 }
@@ -404,6 +414,7 @@ static void input_again(struct turn_hook *h)
 
     if (conn_is_open(c) && !c->closing && !c->paused && c->in_len)
         feed(c, c->in, c->in_len);
+    conn_unref(c);
 }
 
 /* 1 = bytes came, 0 = none now, -1 = the peer is gone */
@@ -432,15 +443,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->paused || c->closing || c->again.scheduled)
         return; /* the next turn has its rest to work on first */
+    size_t room =
+        c->limits.turn_bytes < REACTOR_SCRATCH ? c->limits.turn_bytes : REACTOR_SCRATCH;
     if (c->in_len == 0) {
         uint8_t *scratch = reactor_scratch(c->r);
-        size_t room =
-            c->limits.turn_bytes < REACTOR_SCRATCH ? c->limits.turn_bytes : REACTOR_SCRATCH;
         rc = read_some(c, scratch, room, &got);
         if (rc > 0)
             feed(c, scratch, got);
     } else {
-        rc = read_some(c, c->in + c->in_len, c->in_cap - c->in_len, &got);
+        if (room > c->in_cap - c->in_len)
+            room = c->in_cap - c->in_len;
+        rc = read_some(c, c->in + c->in_len, room, &got);
         if (rc > 0) {
             c->in_len += got;
             if (c->need && c->in_len < c->need)
@@ -622,9 +635,9 @@ static void want_writable(struct conn *c, bool want)
 
 static void flush(struct conn *c)
 {
-    if (!conn_is_open(c) || c->connecting)
+    if (!conn_is_open(c) || (c->connecting && !c->closing))
         return;
-    int rc = send_queued(c);
+    int rc = c->connecting ? 0 : send_queued(c);
     if (rc < 0 || c->closing) {
         do_close(c);
         return;
@@ -636,7 +649,7 @@ static void flush(struct conn *c)
         c->paused = false;
         event_add(&c->read_ev, NULL);
         if (c->in_len)
-            reactor_next_turn(c->r, &c->again);
+            go_on_next_turn(c);
     }
 }
 

@@ -193,8 +193,11 @@ void reactor_free(struct reactor *r)
     struct reactor *before = current;
 
     current = r; /* what is left over believes to be at home */
-    mail_run_all(mailbox_take(&r->mail));
-    run_hooks(r);
+    do {
+        mail_run_all(mailbox_take(&r->mail));
+        run_next_turn(r);
+        run_hooks(r);
+    } while (!mailbox_empty(&r->mail));
     current = before;
     if (r->wake)
         event_free(r->wake);
