@@ -2,8 +2,9 @@
  * server - listeners + route table + requests, and what the server sends to its clients
  *
  * Unknown code: response 3 " request type N not supported".  Frames that don't decode close the
- * connection.  While draining, new requests get GO_AWAY (1500) when the peer's version is above 475
- * and the connection is closed otherwise.  Requests wait in no queue: they run as they are read.
+ * connection.  While draining, new requests get GO_AWAY (1500) when the peer's version is above 475;
+ * otherwise they are dropped and the connection is closed once it has all answers due.  Requests
+ * wait in no queue: they run as they are read.
  */
 #ifndef REMOTING_SERVER_H
 #define REMOTING_SERVER_H

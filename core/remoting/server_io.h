@@ -29,7 +29,7 @@ struct server_conn {
     struct server_io *io;
     struct conn *conn;
     struct listener *listener;
-    bool vip;
+    bool vip, leaving; /* leaving: closed when nothing is pending */
     int32_t pending;
     void *user;
     struct push_call *calls; /* hash by opaque */
