@@ -22,8 +22,7 @@
 #define LOG_MODULE "net"
 
 enum {
-    IN_MIN = 16 * 1024,   /* first size of a connection's own input buffer */
-    OUT_KEEP = 64 * 1024, /* an empty output buffer up to this size is kept */
+    IN_MIN = 16 * 1024, /* first size of a connection's own input buffer */
     OUT_COMPACT =
         256 * 1024, /* sent bytes in front of the buffer that are worth moving the rest */
     WRITE_PIECES = 64,
@@ -210,6 +209,13 @@ struct conn *conn_ref(struct conn *c)
     return c;
 }
 
+static void give_back(struct conn *c, uint8_t **buf, size_t *cap)
+{
+    bufpool_give(reactor_buffers(c->r), *buf, *cap);
+    *buf = NULL;
+    *cap = 0;
+}
+
 static void destroy(struct turn_hook *h)
 {
     struct conn *c = (struct conn *)((char *)h - offsetof(struct conn, free_hook));
@@ -218,8 +224,8 @@ static void destroy(struct turn_hook *h)
     if (c->release)
         c->release(c->release_arg);
     free(c->pieces);
-    free(c->out);
-    free(c->in);
+    give_back(c, &c->out, &c->out_cap);
+    give_back(c, &c->in, &c->in_cap);
     free(c);
 }
 
@@ -322,8 +328,8 @@ bool conn_spend(struct conn *c)
     return true;
 }
 
-/* Room for the frame that is coming, without keeping a large buffer for small frames. */
-static bool in_reserve(struct conn *c, size_t want)
+/* Room for the frame that is coming; the first @len bytes of the buffer stay. */
+static bool in_reserve(struct conn *c, size_t want, size_t len)
 {
     if (want > c->limits.input_max) {
         log_warn_every(1000,
@@ -333,13 +339,16 @@ static bool in_reserve(struct conn *c, size_t want)
     }
     if (want <= c->in_cap)
         return true;
-    size_t cap = want < IN_MIN ? IN_MIN : want;
-    uint8_t *in = try_realloc(c->in, cap);
+    size_t cap;
+    uint8_t *in = bufpool_take(reactor_buffers(c->r), want < IN_MIN ? IN_MIN : want, &cap);
     if (!in) {
         log_warn_every(1000, "connection closed: no memory for a frame peer=%s bytes=%zu",
                        c->peer_text, want);
         return false;
     }
+    if (len)
+        memcpy(in, c->in, len);
+    give_back(c, &c->in, &c->in_cap);
     c->in = in;
     c->in_cap = cap;
     return true;
@@ -350,18 +359,14 @@ static bool in_keep(struct conn *c, const uint8_t *rest, size_t len)
 {
     if (len == 0) {
         c->in_len = 0;
-        if (c->in_cap > IN_MIN) {
-            free(c->in);
-            c->in = NULL;
-            c->in_cap = 0;
-        }
+        give_back(c, &c->in, &c->in_cap);
         return true;
     }
     bool own = c->in && rest >= c->in && rest < c->in + c->in_cap;
     if (own)
         memmove(c->in, rest, len);
     size_t want = c->need > len ? c->need : len + 1;
-    if (!in_reserve(c, want > len ? want : len))
+    if (!in_reserve(c, want, own ? len : 0))
         return false;
     if (!own)
         memcpy(c->in, rest, len);
@@ -471,10 +476,16 @@ static void out_reserve(struct conn *c, size_t n)
 {
     if (c->out_len + n <= c->out_cap)
         return;
-    size_t cap = c->out_cap ? c->out_cap : 4096;
-    while (cap < c->out_len + n)
-        cap *= 2;
-    c->out = xrealloc(c->out, cap);
+    size_t want = c->out_len + n, cap;
+    if (want < 2 * c->out_cap)
+        want = 2 * c->out_cap;
+    uint8_t *out = bufpool_take(reactor_buffers(c->r), want, &cap);
+    if (!out)
+        out = xmalloc(cap = want);
+    if (c->out_len)
+        memcpy(out, c->out, c->out_len);
+    give_back(c, &c->out, &c->out_cap);
+    c->out = out;
     c->out_cap = cap;
 }
 
@@ -563,11 +574,7 @@ static void consume(struct conn *c, size_t n)
         return;
     c->first = c->npieces = 0;
     c->out_len = 0;
-    if (c->out_cap > OUT_KEEP) {
-        free(c->out);
-        c->out = NULL;
-        c->out_cap = 0;
-    }
+    give_back(c, &c->out, &c->out_cap);
 }
 
 /* A connection that never drains would grow its buffer for ever: move what is unsent to the front. */

@@ -2,9 +2,10 @@
  * conn - a socket with its input and output, on one reactor
  *
  * Input: big reads into a buffer shared by the reactor's connections; what is left of an
- * incomplete frame moves to a buffer of the connection's own, so an idle connection costs a few
- * hundred bytes.  The layer above cuts frames in on_input().  A budget per turn keeps one busy
- * connection from starving the others.
+ * incomplete frame moves to a buffer that is the connection's until the frame is complete, as there
+ * is one for output until it has left (bufpool.h): an idle connection costs a few hundred bytes.
+ * The layer above cuts frames in on_input().  A budget per turn keeps one busy connection from
+ * starving the others.
  *
  * Output: small pieces are copied, large ones (log bytes) are queued by reference with a release
  * callback; everything queued during a turn leaves in one writev at its end.  Above the high-water

@@ -11,7 +11,7 @@
 
 #include "remoting/server.h"
 
-enum { REQUESTS_KEPT = 512 };
+enum { REQUESTS_KEPT = 4096 };
 
 struct server_io {
     struct server *server;
