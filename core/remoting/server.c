@@ -286,12 +286,41 @@ void server_drain(struct server *s)
         listener_stop(s->vip_listener);
 }
 
+struct queued {
+    struct server_io *io;
+    size_t bytes;
+};
+
+static void count_queued(void *arg)
+{
+    struct queued *q = arg;
+    struct server_conn *sc;
+
+    DL_FOREACH (q->io->conns, sc) {
+        q->bytes += conn_queued(sc->conn);
+    }
+}
+
+/* A request is done with when its answer has left: one larger than the socket's buffer may not have. */
+static bool is_idle(struct server *s)
+{
+    struct queued q = {.bytes = 0};
+
+    if (atomic_load(&s->pending) > 0)
+        return false;
+    for (int i = 0; i < s->opts.nreactors; i++) {
+        q.io = &s->ios[i];
+        reactor_call(q.io->reactor, count_queued, &q);
+    }
+    return q.bytes == 0;
+}
+
 bool server_wait_idle(struct server *s, int32_t timeout_ms)
 {
     int64_t end = clock_mono_ms() + timeout_ms;
     struct timespec pause = {0, IDLE_POLL_MS * 1000000L};
 
-    while (atomic_load(&s->pending) > 0) {
+    while (!is_idle(s)) {
         if (clock_mono_ms() >= end)
             return false;
         nanosleep(&pause, NULL);

@@ -42,7 +42,8 @@ int server_start(struct server **out, const struct server_opts *opts);
 uint16_t server_port(const struct server *s);
 /* Stop accepting; answer further requests with GO_AWAY or close.  Any thread but the reactors. */
 void server_drain(struct server *s);
-/* Wait until no request is being worked on (held ones count until answered); false on time-out. */
+/* Wait until no request is being worked on (held ones count until answered) and all answers have left;
+ * false on time-out.  Any thread but the reactors. */
 bool server_wait_idle(struct server *s, int32_t timeout_ms);
 /* Close all connections and free.  Reactors must still run. */
 void server_stop(struct server *s);

@@ -25,6 +25,7 @@ enum {
     HELD_MAX = 64,
     SLICE = 100000,
     SLICE_COUNT = 40,
+    LARGE_ANSWERS = 16,
 };
 
 static struct fixture {
@@ -491,6 +492,43 @@ TEST(draining_answers_what_was_accepted_and_turns_the_rest_away)
     peer_await_close(fd, NULL);
     peer_close(fd);
     CHECK_INT(tally_get(&f.handled), 0);
+}
+
+static void *receive_slices(void *arg)
+{
+    int fd = *(int *)arg;
+    struct arena arena;
+    struct command got;
+
+    arena_init(&arena, 0);
+    for (int i = 0; i < LARGE_ANSWERS; i++) {
+        wire_recv(fd, &arena, &got);
+        CHECK_INT(got.body.len, (int64_t)SLICE * SLICE_COUNT);
+        arena_reset(&arena);
+    }
+    peer_await_close(fd, NULL);
+    arena_release(&arena);
+    return NULL;
+}
+
+TEST(draining_waits_until_large_answers_have_left)
+{
+    pthread_t reader;
+
+    prepare();
+    f.opts.limits.high_water = SIZE_MAX;
+    serve();
+    int fd = peer_connect(f.port);
+    for (int i = 0; i < LARGE_ANSWERS; i++)
+        ask(fd, SLICES, i, NULL, NULL);
+    tally_wait(&f.handled, LARGE_ANSWERS);
+    server_drain(f.server);
+    CHECK(!server_wait_idle(f.server, 0)); /* the socket does not hold them all */
+    CHECK_OK(thread_start(&reader, "peer", ROLE_ANY, receive_slices, &fd));
+    CHECK(server_wait_idle(f.server, 30000));
+    end();
+    pthread_join(reader, NULL);
+    peer_close(fd);
 }
 
 /* Clients that do not know GO_AWAY would show it to their users; a closed connection they retry. */
