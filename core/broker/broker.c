@@ -448,7 +448,8 @@ static void threads_end(struct broker *b)
         for (int i = 0; i < b->io_count; i++)
             reactor_call(b->io[i], io_hold_expire, &b->io_state[i]);
         if (!server_wait_idle(b->server, DRAIN_MS))
-            log_warn("requests still under way are dropped after_ms=%d", DRAIN_MS);
+            log_warn("requests under way and answers not taken are dropped after_ms=%d",
+                     DRAIN_MS);
     }
     if (private_of(b)->upkeep)
         upkeep_stop(private_of(b)->upkeep);

@@ -175,6 +175,10 @@ static bool check_access(struct pulling *p)
     return true;
 }
 
+/* What most subscriptions are; p->sub does not own it. */
+static const struct subscription all_tags = {
+    .expression = (char[]){"*"}, .type = (char[]){"TAG"}, .all = true};
+
 static bool type_is_tag(struct tl_str type)
 {
     return !type.len || tl_str_is(type, "TAG");
@@ -187,7 +191,10 @@ static bool check_subscription(struct pulling *p)
     struct request *rq = p->rq;
     bool broadcasting;
 
-    if (h->sys_flag & PULL_SUBSCRIPTION) {
+    if ((h->sys_flag & PULL_SUBSCRIPTION) && type_is_tag(h->expression_type) &&
+        (!h->subscription.len || tl_str_is(h->subscription, "*"))) {
+        p->sub = &all_tags;
+    } else if (h->sys_flag & PULL_SUBSCRIPTION) {
         if (subscription_init(&p->own, h->topic, h->subscription, h->expression_type,
                               h->sub_version)) {
             request_fail(rq, RS_SUBSCRIPTION_PARSE_FAILED,

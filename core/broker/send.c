@@ -21,14 +21,15 @@
 #include "store/append.h"
 #include "store/store.h"
 
-enum { FREE_BATCHES_MAX = 4, STAGE_BYTES = 1 << 20 };
+enum { STAGE_BYTES = 1 << 20, FREE_BATCHES_BYTES = 4 << 20 };
 
 struct send_stage {
     struct broker_io *io;
     struct turn_hook hook;
     struct append_batch *now;  /* being filled; NULL until the first send of a turn */
     struct append_batch *free; /* recycled ones */
-    int nfree, pending;
+    size_t free_bytes;         /* their buffers; at most FREE_BATCHES_BYTES */
+    int pending;
     struct strbuf suffix; /* properties the broker adds to every message */
     uint32_t round;       /* queue choice for senders that leave it to the broker */
 };
@@ -192,12 +193,25 @@ static struct append_batch *stage_batch(struct send_stage *s)
     if (s->free) {
         s->now = s->free;
         s->free = s->now->next;
-        s->nfree--;
+        s->free_bytes -= s->now->cap;
     } else {
         s->now = append_batch_new(batch_done, s);
     }
     reactor_at_turn_end(s->io->reactor, TURN_APPEND, &s->hook);
     return s->now;
+}
+
+/* For the next turns, or not when there are plenty. */
+static void stage_keep(struct send_stage *s, struct append_batch *b)
+{
+    append_batch_reset(b);
+    if (s->free_bytes + b->cap > FREE_BATCHES_BYTES) {
+        append_batch_free(b);
+        return;
+    }
+    b->next = s->free;
+    s->free = b;
+    s->free_bytes += b->cap;
 }
 
 static void stage_submit(struct turn_hook *hook)
@@ -210,9 +224,7 @@ static void stage_submit(struct turn_hook *hook)
         return;
     s->now = NULL;
     if (append_batch_empty(b)) {
-        b->next = s->free;
-        s->free = b;
-        s->nfree++;
+        stage_keep(s, b);
         return;
     }
     s->pending++;
@@ -235,14 +247,7 @@ static void batch_answer(struct mail *m)
             answer_stored(b, p, batch->buf + e->at);
     }
     s->pending--;
-    append_batch_reset(batch);
-    if (s->nfree == FREE_BATCHES_MAX) {
-        append_batch_free(batch);
-        return;
-    }
-    batch->next = s->free;
-    s->free = batch;
-    s->nfree++;
+    stage_keep(s, batch);
 }
 
 static void batch_done(struct append_batch *b)

@@ -67,11 +67,15 @@ static bool literal(const char *host, struct addr *out)
 int addr_parse_literal(struct tl_str text, struct addr *out)
 {
     char host[INET6_ADDRSTRLEN + 1];
-    int rc = split(text, host, sizeof(host), &out->port);
+    uint16_t port;
+    int rc = split(text, host, sizeof(host), &port);
 
-    if (!rc && !literal(host, out))
-        rc = tl_fail(TL_EINVAL, "address \"%.*s\": no IP address", TL_STR_ARG(text));
-    return rc;
+    if (rc)
+        return rc;
+    if (!literal(host, out))
+        return tl_fail(TL_EINVAL, "address \"%.*s\": no IP address", TL_STR_ARG(text));
+    out->port = port;
+    return 0;
 }
 
 int addr_parse(struct tl_str text, struct addr *out)
@@ -83,9 +87,10 @@ int addr_parse(struct tl_str text, struct addr *out)
 
     if (rc)
         return rc;
-    out->port = port;
-    if (literal(host, out))
+    if (literal(host, out)) {
+        out->port = port;
         return 0;
+    }
     int err = getaddrinfo(host, NULL, &hints, &found);
     if (err)
         return tl_fail(TL_EINVAL, "address \"%.*s\": %s", TL_STR_ARG(text), gai_strerror(err));

@@ -22,8 +22,7 @@
 #define LOG_MODULE "net"
 
 enum {
-    IN_MIN = 16 * 1024,   /* first size of a connection's own input buffer */
-    OUT_KEEP = 64 * 1024, /* an empty output buffer up to this size is kept */
+    IN_MIN = 16 * 1024, /* first size of a connection's own input buffer */
     OUT_COMPACT =
         256 * 1024, /* sent bytes in front of the buffer that are worth moving the rest */
     WRITE_PIECES = 64,
@@ -61,6 +60,7 @@ struct conn {
     void *release_arg;
     struct event read_ev, write_ev;
     bool closing, connecting, paused, spent, writing;
+    int connect_errno; /* connect() failed at once */
     void (*on_connected)(struct conn *c, int rc);
     /* input */
     uint8_t *in;
@@ -167,7 +167,7 @@ struct conn *conn_connect(struct reactor *r, const struct addr *peer, int32_t ti
     c->connecting = true;
     c->on_connected = on_connected;
     if (connect(fd, (struct sockaddr *)&ss, len) && errno != EINPROGRESS)
-        c->active_ms = -1; /* told by the write event at once: the socket has an error */
+        c->connect_errno = errno; /* told by the write event, which comes at once */
     event_add(&c->write_ev, NULL);
     c->writing = true;
     timer_set(r, &c->idle, timeout_ms);
@@ -181,8 +181,8 @@ static void connected(struct conn *c)
 
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
     timer_clear(c->r, &c->idle);
-    if (!err && c->active_ms < 0)
-        err = ECONNREFUSED;
+    if (c->connect_errno)
+        err = c->connect_errno;
     c->connecting = false;
     if (err) {
         int rc = tl_fail_errno(TL_ECLOSED, err, "connect to %s", c->peer_text);
@@ -209,6 +209,13 @@ struct conn *conn_ref(struct conn *c)
     return c;
 }
 
+static void give_back(struct conn *c, uint8_t **buf, size_t *cap)
+{
+    bufpool_give(reactor_buffers(c->r), *buf, *cap);
+    *buf = NULL;
+    *cap = 0;
+}
+
 static void destroy(struct turn_hook *h)
 {
     struct conn *c = (struct conn *)((char *)h - offsetof(struct conn, free_hook));
@@ -217,8 +224,8 @@ static void destroy(struct turn_hook *h)
     if (c->release)
         c->release(c->release_arg);
     free(c->pieces);
-    free(c->out);
-    free(c->in);
+    give_back(c, &c->out, &c->out_cap);
+    give_back(c, &c->in, &c->in_cap);
     free(c);
 }
 
@@ -313,7 +320,7 @@ static void idle_fire(struct timer *t)
 
 bool conn_spend(struct conn *c)
 {
-    if (c->frames_left == 0) {
+    if (c->frames_left == 0 || c->paused) {
         c->spent = true;
         return false;
     }
@@ -321,8 +328,8 @@ bool conn_spend(struct conn *c)
     return true;
 }
 
-/* Room for the frame that is coming, without keeping a large buffer for small frames. */
-static bool in_reserve(struct conn *c, size_t want)
+/* Room for the frame that is coming; the first @len bytes of the buffer stay. */
+static bool in_reserve(struct conn *c, size_t want, size_t len)
 {
     if (want > c->limits.input_max) {
         log_warn_every(1000,
@@ -332,13 +339,16 @@ static bool in_reserve(struct conn *c, size_t want)
     }
     if (want <= c->in_cap)
         return true;
-    size_t cap = want < IN_MIN ? IN_MIN : want;
-    uint8_t *in = try_realloc(c->in, cap);
+    size_t cap;
+    uint8_t *in = bufpool_take(reactor_buffers(c->r), want < IN_MIN ? IN_MIN : want, &cap);
     if (!in) {
         log_warn_every(1000, "connection closed: no memory for a frame peer=%s bytes=%zu",
                        c->peer_text, want);
         return false;
     }
+    if (len)
+        memcpy(in, c->in, len);
+    give_back(c, &c->in, &c->in_cap);
     c->in = in;
     c->in_cap = cap;
     return true;
@@ -349,18 +359,14 @@ static bool in_keep(struct conn *c, const uint8_t *rest, size_t len)
 {
     if (len == 0) {
         c->in_len = 0;
-        if (c->in_cap > IN_MIN) {
-            free(c->in);
-            c->in = NULL;
-            c->in_cap = 0;
-        }
+        give_back(c, &c->in, &c->in_cap);
         return true;
     }
     bool own = c->in && rest >= c->in && rest < c->in + c->in_cap;
     if (own)
         memmove(c->in, rest, len);
     size_t want = c->need > len ? c->need : len + 1;
-    if (!in_reserve(c, want > len ? want : len))
+    if (!in_reserve(c, want, own ? len : 0))
         return false;
     if (!own)
         memcpy(c->in, rest, len);
@@ -378,6 +384,15 @@ static void budget_renew(struct conn *c)
     c->frames_left = c->limits.turn_frames;
 }
 
+/* The connection outlives the turn it waits for, closed or not. */
+static void go_on_next_turn(struct conn *c)
+{
+    if (c->again.scheduled)
+        return;
+    conn_ref(c);
+    reactor_next_turn(c->r, &c->again);
+}
+
 /* Hand @len bytes up; keep the rest. */
 static void feed(struct conn *c, const uint8_t *data, size_t len)
 {
@@ -393,7 +408,7 @@ static void feed(struct conn *c, const uint8_t *data, size_t len)
     } else if (!in_keep(c, data + n, len - (size_t)n)) {
         do_close(c);
     } else if (c->spent) {
-        reactor_next_turn(c->r, &c->again);
+        go_on_next_turn(c);
     }
     conn_unref(c);
 }
@@ -404,6 +419,7 @@ static void input_again(struct turn_hook *h)
 
     if (conn_is_open(c) && !c->closing && !c->paused && c->in_len)
         feed(c, c->in, c->in_len);
+    conn_unref(c);
 }
 
 /* 1 = bytes came, 0 = none now, -1 = the peer is gone */
@@ -432,15 +448,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->paused || c->closing || c->again.scheduled)
         return; /* the next turn has its rest to work on first */
+    size_t room =
+        c->limits.turn_bytes < REACTOR_SCRATCH ? c->limits.turn_bytes : REACTOR_SCRATCH;
     if (c->in_len == 0) {
         uint8_t *scratch = reactor_scratch(c->r);
-        size_t room =
-            c->limits.turn_bytes < REACTOR_SCRATCH ? c->limits.turn_bytes : REACTOR_SCRATCH;
         rc = read_some(c, scratch, room, &got);
         if (rc > 0)
             feed(c, scratch, got);
     } else {
-        rc = read_some(c, c->in + c->in_len, c->in_cap - c->in_len, &got);
+        if (room > c->in_cap - c->in_len)
+            room = c->in_cap - c->in_len;
+        rc = read_some(c, c->in + c->in_len, room, &got);
         if (rc > 0) {
             c->in_len += got;
             if (c->need && c->in_len < c->need)
@@ -458,10 +476,16 @@ static void out_reserve(struct conn *c, size_t n)
 {
     if (c->out_len + n <= c->out_cap)
         return;
-    size_t cap = c->out_cap ? c->out_cap : 4096;
-    while (cap < c->out_len + n)
-        cap *= 2;
-    c->out = xrealloc(c->out, cap);
+    size_t want = c->out_len + n, cap;
+    if (want < 2 * c->out_cap)
+        want = 2 * c->out_cap;
+    uint8_t *out = bufpool_take(reactor_buffers(c->r), want, &cap);
+    if (!out)
+        out = xmalloc(cap = want);
+    if (c->out_len)
+        memcpy(out, c->out, c->out_len);
+    give_back(c, &c->out, &c->out_cap);
+    c->out = out;
     c->out_cap = cap;
 }
 
@@ -550,11 +574,7 @@ static void consume(struct conn *c, size_t n)
         return;
     c->first = c->npieces = 0;
     c->out_len = 0;
-    if (c->out_cap > OUT_KEEP) {
-        free(c->out);
-        c->out = NULL;
-        c->out_cap = 0;
-    }
+    give_back(c, &c->out, &c->out_cap);
 }
 
 /* A connection that never drains would grow its buffer for ever: move what is unsent to the front. */
@@ -622,9 +642,9 @@ static void want_writable(struct conn *c, bool want)
 
 static void flush(struct conn *c)
 {
-    if (!conn_is_open(c) || c->connecting)
+    if (!conn_is_open(c) || (c->connecting && !c->closing))
         return;
-    int rc = send_queued(c);
+    int rc = c->connecting ? 0 : send_queued(c);
     if (rc < 0 || c->closing) {
         do_close(c);
         return;
@@ -636,7 +656,7 @@ static void flush(struct conn *c)
         c->paused = false;
         event_add(&c->read_ev, NULL);
         if (c->in_len)
-            reactor_next_turn(c->r, &c->again);
+            go_on_next_turn(c);
     }
 }
 

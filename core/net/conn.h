@@ -2,9 +2,10 @@
  * conn - a socket with its input and output, on one reactor
  *
  * Input: big reads into a buffer shared by the reactor's connections; what is left of an
- * incomplete frame moves to a buffer of the connection's own, so an idle connection costs a few
- * hundred bytes.  The layer above cuts frames in on_input().  A budget per turn keeps one busy
- * connection from starving the others.
+ * incomplete frame moves to a buffer that is the connection's until the frame is complete, as there
+ * is one for output until it has left (bufpool.h): an idle connection costs a few hundred bytes.
+ * The layer above cuts frames in on_input().  A budget per turn keeps one busy connection from
+ * starving the others.
  *
  * Output: small pieces are copied, large ones (log bytes) are queued by reference with a release
  * callback; everything queued during a turn leaves in one writev at its end.  Above the high-water
@@ -60,13 +61,16 @@ struct conn *conn_connect(struct reactor *r, const struct addr *peer, int32_t ti
 struct conn *conn_ref(struct conn *c); /* any thread */
 void conn_unref(struct conn *c);       /* any thread; the last one frees on its reactor */
 
-/* Close after this turn's output was tried; input stops at once.  conn_abort(): at once. */
+/* Close after this turn's output was tried; input stops at once.  conn_abort(): at once.  One that
+ * is still connecting just closes: on_connected() is not called any more. */
 void conn_close(struct conn *c);
 void conn_abort(struct conn *c);
 bool conn_is_open(const struct conn *c); /* any thread: a hint; own reactor: exact */
 
-/* Count one frame against this turn's budget; false when it is spent: return what was consumed so far
- * and on_input() is called again next turn with the rest. */
+/*
+ * Count one frame against this turn's budget; false when it is spent or the output is above its
+ * mark: return what was consumed so far, and on_input() is called again with the rest.
+ */
 bool conn_spend(struct conn *c);
 
 void conn_write(struct conn *c, const void *data, size_t len); /* copies */

@@ -30,6 +30,7 @@ struct reactor {
     struct turn_hook *next_turn; /* input that is to go on */
     void *local;
     uint8_t *scratch;
+    struct bufpool buffers;
 };
 
 static _Thread_local struct reactor *current;
@@ -193,8 +194,11 @@ void reactor_free(struct reactor *r)
     struct reactor *before = current;
 
     current = r; /* what is left over believes to be at home */
-    mail_run_all(mailbox_take(&r->mail));
-    run_hooks(r);
+    do {
+        mail_run_all(mailbox_take(&r->mail));
+        run_next_turn(r);
+        run_hooks(r);
+    } while (!mailbox_empty(&r->mail));
     current = before;
     if (r->wake)
         event_free(r->wake);
@@ -204,6 +208,7 @@ void reactor_free(struct reactor *r)
         event_base_free(r->base);
     if (r->wake_fd >= 0)
         close(r->wake_fd);
+    bufpool_release(&r->buffers);
     free(r->scratch);
     free(r);
 }
@@ -322,4 +327,9 @@ uint8_t *reactor_scratch(struct reactor *r)
     if (!r->scratch)
         r->scratch = xmalloc(REACTOR_SCRATCH);
     return r->scratch;
+}
+
+struct bufpool *reactor_buffers(struct reactor *r)
+{
+    return &r->buffers;
 }

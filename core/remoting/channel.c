@@ -35,10 +35,11 @@ struct channel {
     size_t frame_max;
     struct conn *conn; /* a reference, while connecting or connected */
     bool connected;
-    int64_t retry_at_ms;  /* no attempt before */
-    struct strbuf queued; /* frames that wait for the connection */
+    int64_t retry_at_ms;           /* no attempt before */
+    struct tl_error connect_error; /* why the last attempt failed; code 0 = it did not */
+    struct strbuf queued;          /* frames that wait for the connection */
     struct call *calls;
-    int32_t next_opaque;
+    uint32_t next_opaque;
     struct arena arena; /* of the frame being looked at */
     struct strbuf encode;
     void (*on_request)(void *arg, struct channel *ch, const struct command *rq);
@@ -79,21 +80,24 @@ void channel_on_request(struct channel *ch,
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
-static void end_call(struct call *c, int rc, const struct command *reply)
+/* @list: where it is kept. */
+static void end_call(struct call **list, struct call *c, int rc, const struct command *reply)
 {
     timer_clear(c->ch->r, &c->timer);
-    HASH_DEL(c->ch->calls, c);
+    HASH_DEL(*list, c);
     c->cb(c->arg, rc, reply);
     free(c);
 }
 
+/* Those of now: a callback may make new calls, which are none of what failed. */
 static void fail_all(struct channel *ch, const char *why)
 {
-    struct call *c, *tmp;
+    struct call *failed = ch->calls, *c, *tmp;
 
+    ch->calls = NULL;
     strbuf_clear(&ch->queued);
-    HASH_ITER (hh, ch->calls, c, tmp) {
-        end_call(c, tl_fail(TL_ECLOSED, "%s: %s", ch->text, why), NULL);
+    HASH_ITER (hh, failed, c, tmp) {
+        end_call(&failed, c, tl_fail(TL_ECLOSED, "%s: %s", ch->text, why), NULL);
     }
 }
 
@@ -101,7 +105,8 @@ static void call_timed_out(struct timer *t)
 {
     struct call *c = (struct call *)((char *)t - offsetof(struct call, timer));
 
-    end_call(c, tl_fail(TL_ETIMEOUT, "%s did not answer in time", c->ch->text), NULL);
+    end_call(&c->ch->calls, c, tl_fail(TL_ETIMEOUT, "%s did not answer in time", c->ch->text),
+             NULL);
 }
 
 /* ---- the connection ----------------------------------------------------------------------- */
@@ -124,7 +129,7 @@ static bool take_frame(struct channel *ch, const struct frame *f)
     }
     HASH_FIND_INT(ch->calls, &cmd.opaque, c);
     if (c)
-        end_call(c, 0, &cmd);
+        end_call(&ch->calls, c, 0, &cmd);
     return true;
 }
 
@@ -136,6 +141,9 @@ static int64_t on_input(struct conn *conn, const uint8_t *data, size_t len, size
     while (at < len && conn_is_open(conn)) {
         struct frame f;
         int64_t n = frame_cut(data + at, len - at, ch->frame_max, &f, need);
+        if (n < 0)
+            log_warn_every(1000, "connection closed: bad frame peer=%s: %s", ch->text,
+                           tl_error_text());
         if (n < 0 || (n > 0 && !take_frame(ch, &f)))
             return -1;
         if (n == 0)
@@ -155,7 +163,7 @@ static void on_close(struct conn *conn)
     ch->connected = false;
     conn_unref(conn);
     if (!ch->closing)
-        fail_all(ch, "connection lost");
+        fail_all(ch, ch->connect_error.code ? ch->connect_error.text : "connection lost");
 }
 
 static const struct conn_ops ops = {.on_input = on_input, .on_close = on_close};
@@ -166,6 +174,7 @@ static void on_connected(struct conn *conn, int rc)
 
     if (rc) {
         ch->retry_at_ms = reactor_now_ms(ch->r) + CHANNEL_RETRY_MS;
+        tl_error_save(&ch->connect_error, rc);
         return; /* on_close comes next and fails the calls */
     }
     ch->connected = true;
@@ -181,6 +190,7 @@ static int ensure_connection(struct channel *ch)
         return 0;
     if (reactor_now_ms(ch->r) < ch->retry_at_ms)
         return tl_fail(TL_ECLOSED, "%s: not reachable a moment ago", ch->text);
+    ch->connect_error.code = 0;
     limits.input_max = ch->frame_max + FRAME_PREFIX;
     ch->conn =
         conn_connect(ch->r, &ch->addr, CHANNEL_CONNECT_MS, &ops, &limits, ch, on_connected);
@@ -221,7 +231,12 @@ static void fail_soon(struct timer *t)
 {
     struct call *c = (struct call *)((char *)t - offsetof(struct call, timer));
 
-    end_call(c, tl_fail(TL_ECLOSED, "%s: not reachable", c->ch->text), NULL);
+    end_call(&c->ch->calls, c, tl_fail(TL_ECLOSED, "%s: not reachable", c->ch->text), NULL);
+}
+
+static int32_t next_opaque(struct channel *ch)
+{
+    return (int32_t)ch->next_opaque++;
 }
 
 void channel_send(struct channel *ch, const struct channel_call *call, int32_t timeout_ms,
@@ -229,8 +244,8 @@ void channel_send(struct channel *ch, const struct channel_call *call, int32_t t
 {
     struct call *c = xzalloc(sizeof(*c));
 
-    assert(reactor_is_own(ch->r));
-    *c = (struct call){.opaque = ch->next_opaque++, .ch = ch, .cb = cb, .arg = arg};
+    assert(reactor_is_own(ch->r) && !ch->closing);
+    *c = (struct call){.opaque = next_opaque(ch), .ch = ch, .cb = cb, .arg = arg};
     HASH_ADD_INT(ch->calls, opaque, c);
     if (ensure_connection(ch)) {
         timer_init(&c->timer, fail_soon);
@@ -246,7 +261,7 @@ void channel_send_oneway(struct channel *ch, const struct channel_call *call)
 {
     assert(reactor_is_own(ch->r));
     if (!ensure_connection(ch))
-        send_frame(ch, call, ch->next_opaque++, COMMAND_ONEWAY);
+        send_frame(ch, call, next_opaque(ch), COMMAND_ONEWAY);
 }
 
 void channel_answer(struct channel *ch, const struct command *rq, int32_t code,

@@ -19,7 +19,7 @@ struct channel;
 /* @addr literal "ip:port" or "host:port" (looked up here: blocking, so not on a data reactor).
  * TL_EINVAL.  Own reactor or before it runs. */
 int channel_new(struct channel **out, struct reactor *r, const char *addr, size_t frame_max);
-/* Calls under way end with TL_ECLOSED.  Own reactor. */
+/* Calls under way end with TL_ECLOSED; their callbacks must not call again.  Own reactor. */
 void channel_free(struct channel *ch);
 const char *channel_addr(const struct channel *ch);
 /* What the peer asks of us (server -> client requests) on this connection; the answer, if any, by

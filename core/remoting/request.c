@@ -40,7 +40,8 @@ void request_free(struct request *rq)
     struct server_conn *sc = conn_owner(rq->conn);
     struct server_io *io = sc->io;
 
-    sc->pending--;
+    if (--sc->pending == 0 && sc->leaving)
+        conn_close(rq->conn);
     atomic_fetch_sub_explicit(&io->server->pending, 1, memory_order_relaxed);
     conn_unref(rq->conn);
     if (io->nfree == REQUESTS_KEPT) {

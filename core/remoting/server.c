@@ -51,15 +51,18 @@ static void dispatch(struct server *s, struct request *rq)
     }
 }
 
-/* While stopping: newer clients are told, others just see the connection go. */
-static void turn_away(struct request *rq)
+/*
+ * While stopping: newer clients are told.  Older ones would hand the code to their users; what they
+ * try again elsewhere is a closed connection, which it is when all accepted before is answered.
+ */
+static void turn_away(struct server_conn *sc, struct request *rq)
 {
-    struct conn *c = rq->conn;
-    bool told = rq->cmd.version > GO_AWAY_VERSION;
-
-    if (!told)
-        conn_close(c);
-    request_fail(rq, RS_GO_AWAY, "please go away");
+    if (rq->cmd.version > GO_AWAY_VERSION) {
+        request_fail(rq, RS_GO_AWAY, "please go away");
+        return;
+    }
+    sc->leaving = true;
+    request_free(rq);
 }
 
 static void take_request(struct server_conn *sc, struct request *rq)
@@ -77,7 +80,7 @@ static void take_request(struct server_conn *sc, struct request *rq)
     rq->counters = route_counters(s->opts.routes, rq->route);
     stats_add(&rq->counters->requests, 1);
     if (atomic_load_explicit(&s->draining, memory_order_relaxed))
-        turn_away(rq);
+        turn_away(sc, rq);
     else if (sc->pending > s->opts.pending_max)
         request_fail(rq, RS_SYSTEM_BUSY,
                      "[OVERLOAD]system busy, start flow control for a while");
@@ -283,12 +286,41 @@ void server_drain(struct server *s)
         listener_stop(s->vip_listener);
 }
 
+struct queued {
+    struct server_io *io;
+    size_t bytes;
+};
+
+static void count_queued(void *arg)
+{
+    struct queued *q = arg;
+    struct server_conn *sc;
+
+    DL_FOREACH (q->io->conns, sc) {
+        q->bytes += conn_queued(sc->conn);
+    }
+}
+
+/* A request is done with when its answer has left: one larger than the socket's buffer may not have. */
+static bool is_idle(struct server *s)
+{
+    struct queued q = {.bytes = 0};
+
+    if (atomic_load(&s->pending) > 0)
+        return false;
+    for (int i = 0; i < s->opts.nreactors; i++) {
+        q.io = &s->ios[i];
+        reactor_call(q.io->reactor, count_queued, &q);
+    }
+    return q.bytes == 0;
+}
+
 bool server_wait_idle(struct server *s, int32_t timeout_ms)
 {
     int64_t end = clock_mono_ms() + timeout_ms;
     struct timespec pause = {0, IDLE_POLL_MS * 1000000L};
 
-    while (atomic_load(&s->pending) > 0) {
+    while (!is_idle(s)) {
         if (clock_mono_ms() >= end)
             return false;
         nanosleep(&pause, NULL);

@@ -2,8 +2,9 @@
  * server - listeners + route table + requests, and what the server sends to its clients
  *
  * Unknown code: response 3 " request type N not supported".  Frames that don't decode close the
- * connection.  While draining, new requests get GO_AWAY (1500) when the peer's version is above 475
- * and the connection is closed otherwise.  Requests wait in no queue: they run as they are read.
+ * connection.  While draining, new requests get GO_AWAY (1500) when the peer's version is above 475;
+ * otherwise they are dropped and the connection is closed once it has all answers due.  Requests
+ * wait in no queue: they run as they are read.
  */
 #ifndef REMOTING_SERVER_H
 #define REMOTING_SERVER_H
@@ -41,7 +42,8 @@ int server_start(struct server **out, const struct server_opts *opts);
 uint16_t server_port(const struct server *s);
 /* Stop accepting; answer further requests with GO_AWAY or close.  Any thread but the reactors. */
 void server_drain(struct server *s);
-/* Wait until no request is being worked on (held ones count until answered); false on time-out. */
+/* Wait until no request is being worked on (held ones count until answered) and all answers have left;
+ * false on time-out.  Any thread but the reactors. */
 bool server_wait_idle(struct server *s, int32_t timeout_ms);
 /* Close all connections and free.  Reactors must still run. */
 void server_stop(struct server *s);

@@ -11,7 +11,7 @@
 
 #include "remoting/server.h"
 
-enum { REQUESTS_KEPT = 512 };
+enum { REQUESTS_KEPT = 4096 };
 
 struct server_io {
     struct server *server;
@@ -29,7 +29,7 @@ struct server_conn {
     struct server_io *io;
     struct conn *conn;
     struct listener *listener;
-    bool vip;
+    bool vip, leaving; /* leaving: closed when nothing is pending */
     int32_t pending;
     void *user;
     struct push_call *calls; /* hash by opaque */

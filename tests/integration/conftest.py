@@ -42,6 +42,7 @@ class Broker:
                              bindAddress="127.0.0.1", storePathRootDir=folder / "store", mappedFileSizeCommitLog=64 << 20)
         self.settings.update(settings)
         self.process = None
+        self.env = {}
 
     def write_conf(self):
         conf = self.folder / "broker.conf"
@@ -52,7 +53,7 @@ class Broker:
         conf = self.write_conf()
         self.log = open(self.folder / "broker.log", "ab")
         self.process = subprocess.Popen([BIN / "mqbroker", "--standalone=%d" % self.nsport, "-c", conf], stdout=subprocess.PIPE, stderr=self.log,
-                                        stdin=subprocess.DEVNULL, text=True)
+                                        stdin=subprocess.DEVNULL, text=True, env={**os.environ, **self.env})
         lines = queue.Queue()
         threading.Thread(target=lambda: [lines.put(line) for line in self.process.stdout] + [lines.put(None)], daemon=True).start()
         end = time.time() + 30
