@@ -15,6 +15,7 @@
 #include "broker/pull.h"
 #include "broker/registrar.h"
 #include "broker/routes.h"
+#include "broker/schedule.h"
 #include "broker/scripts.h"
 #include "broker/send.h"
 #include "broker/topics.h"
@@ -43,6 +44,7 @@ struct io_service {
 struct broker_private {
     struct broker pub; /* first */
     struct upkeep *upkeep;
+    struct schedule_replay replay;
     struct io_service io_service[BROKER_IO_MAX];
     char *config_dir;
     char ip[64];
@@ -157,6 +159,11 @@ static void on_arrival(void *arg, struct consumequeue *q, int64_t end)
     hold_arrived(arg, q, end);
 }
 
+static void on_replay(void *arg, const struct record *r)
+{
+    schedule_replayed(&private_of(arg)->replay, r);
+}
+
 static void on_fatal(void *arg, const char *text)
 {
     struct broker *b = arg;
@@ -268,6 +275,7 @@ static int store_begin(struct broker *b)
         .check_crc = conf->check_crc_on_recover,
         .retain = retention(conf),
         .on_arrival = on_arrival,
+        .on_replay = on_replay,
         .on_fatal = on_fatal,
         .on_progress = on_progress,
         .arg = b,
@@ -276,7 +284,7 @@ static int store_begin(struct broker *b)
 
     if (levels < 0)
         return -levels;
-    opts.delay_levels = levels;
+    opts.delay_levels = b->delay_levels = levels;
     return store_open(&b->store, &opts);
 }
 
@@ -404,7 +412,8 @@ static int parts_begin(struct broker *b)
         (rc = threads_begin(b)))
         return rc;
     topics_on_change(b->topics, on_topics_change, b);
-    if ((rc = server_begin(b)) != 0)
+    rc = schedule_start(&b->schedule, b, private_of(b)->config_dir, &private_of(b)->replay);
+    if (rc || (rc = server_begin(b)) != 0)
         return rc;
     private_of(b)->upkeep = upkeep_start(b);
     for (int i = 0; i < b->io_count; i++) {
@@ -459,6 +468,8 @@ static void threads_end(struct broker *b)
         server_stop(b->server);
     if (b->registrar) /* nobody asks it any more */
         registrar_stop(b->registrar);
+    if (b->schedule)
+        schedule_stop(b->schedule);
     for (int i = 0; i < b->io_count; i++) {
         reactor_call(b->io[i], io_end, &b->io_state[i]);
         reactor_stop(b->io[i]);

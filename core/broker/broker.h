@@ -19,7 +19,7 @@
 #include "proto/record.h"
 #include "remoting/server.h"
 
-enum { BROKER_IO_MAX = 64 };
+enum { BROKER_IO_MAX = 63 }; /* bits of a queue's waiters word; the last one is the schedule's */
 
 struct broker;
 struct send_stage;
@@ -58,6 +58,8 @@ struct broker {
     struct script_engine *engine;
     struct scripts *scripts;
     struct traffic *traffic;
+    struct schedule *schedule;
+    int32_t delay_levels; /* messageDelayLevel has so many */
     void (*on_fatal)(void *arg, const char *text);
     void *fatal_arg;
 };

@@ -26,6 +26,8 @@ void on_min_offset(void *ctx, struct request *rq);
 void on_earliest_time(void *ctx, struct request *rq);
 void on_view_message(void *ctx, struct request *rq);
 void on_all_consumer_offset(void *ctx, struct request *rq);
+/* retry.c: 36 */
+void on_send_back(void *ctx, struct request *rq);
 /* on_query.c: 12, 321 */
 void on_query_message(void *ctx, struct request *rq);
 void on_query_consume_queue(void *ctx, struct request *rq);

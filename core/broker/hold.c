@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "broker/schedule.h"
 #include "remoting/server.h"
 #include "store/store.h"
 
@@ -219,6 +220,10 @@ void hold_arrived(struct broker *b, struct consumequeue *q, int64_t end)
     if (!atomic_load_explicit(waiters, memory_order_relaxed))
         return;
     uint64_t bits = atomic_exchange_explicit(waiters, 0, memory_order_seq_cst);
+    if (bits >> SCHEDULE_WAITER) {
+        schedule_wake(b->schedule);
+        bits &= ~(UINT64_C(1) << SCHEDULE_WAITER);
+    }
     while (bits) {
         struct broker_io *io = &b->io_state[__builtin_ctzll(bits)];
         bits &= bits - 1;

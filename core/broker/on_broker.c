@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "broker/handle.h"
 #include "broker/handlers.h"
+#include "broker/schedule.h"
 #include "broker/topics.h"
 #include "broker/traffic.h"
 #include "proto/code.h"
@@ -219,7 +220,8 @@ static void set_delay_levels(struct broker *b, json_t *table)
         if (max <= 0)
             continue;
         snprintf(key, sizeof(key), "scheduleMessageOffset_%d", level);
-        set(table, key, "%lld,%lld", (long long)min, (long long)max);
+        set(table, key, "%lld,%lld", (long long)schedule_offset(b->schedule, level),
+            (long long)max);
     }
 }
 

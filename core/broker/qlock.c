@@ -136,6 +136,20 @@ bool qlock_take(struct qlock *l, struct tl_str group, struct tl_str topic,
     return granted;
 }
 
+bool qlock_group_holds(struct qlock *l, struct tl_str group, int64_t now_ms)
+{
+    struct held *h, *next;
+    bool any = false;
+
+    lock_take(&l->lock);
+    HASH_ITER (hh, l->held, h, next) {
+        const char *name = h->key + sizeof(int32_t);
+        any |= h->client_id && tl_str_is(group, name) && !expired(h, now_ms);
+    }
+    lock_drop(&l->lock);
+    return any;
+}
+
 void qlock_drop(struct qlock *l, struct tl_str group, struct tl_str topic,
                 struct tl_str broker_name, int32_t queue_id, struct tl_str client_id)
 {

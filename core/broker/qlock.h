@@ -23,6 +23,8 @@ void qlock_free(struct qlock *l);
 bool qlock_take(struct qlock *l, struct tl_str group, struct tl_str topic,
                 struct tl_str broker_name, int32_t queue_id, struct tl_str client_id,
                 int64_t now_ms);
+/* Does anybody of @group hold any queue at @now_ms? */
+bool qlock_group_holds(struct qlock *l, struct tl_str group, int64_t now_ms);
 /* Give it up if @client_id has it. */
 void qlock_drop(struct qlock *l, struct tl_str group, struct tl_str topic,
                 struct tl_str broker_name, int32_t queue_id, struct tl_str client_id);

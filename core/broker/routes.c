@@ -27,6 +27,7 @@ const struct route broker_routes[] = {
     {RQ_GET_EARLIEST_MSG_STORETIME,         &queue_request_header,           on_earliest_time,        LANE_WORK, 0},
     {RQ_VIEW_MESSAGE_BY_ID,                 &view_message_request_header,    on_view_message,         LANE_WORK, 0},
     {RQ_HEART_BEAT,                         NULL,                            on_heartbeat,            LANE_IO,   0},
+    {RQ_CONSUMER_SEND_MSG_BACK,             &send_back_request_header,       on_send_back,            LANE_WORK, 0},
     {RQ_UNREGISTER_CLIENT,                  &unregister_client_request_header, on_unregister_client,  LANE_IO,   0},
     {RQ_GET_CONSUMER_LIST_BY_GROUP,         &consumer_group_request_header,  on_consumer_list,        LANE_IO,   0},
     {RQ_LOCK_BATCH_MQ,                      NULL,                            on_lock_batch,           LANE_IO,   0},

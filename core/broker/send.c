@@ -8,8 +8,11 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "broker/clients.h"
 #include "broker/groups.h"
 #include "broker/handlers.h"
+#include "broker/qlock.h"
+#include "broker/schedule.h"
 #include "broker/topics.h"
 #include "broker/traffic.h"
 #include "proto/batch.h"
@@ -48,8 +51,9 @@ struct sending {
     const struct topic_config *topic_config;
     struct tl_str topic, properties;
     struct tl_str uniq_key; /* absent in batches that have none */
-    int32_t queue_id, sys_flag;
+    int32_t queue_id, asked_queue, sys_flag; /* asked_queue: what the sender is told */
     bool wait_flush;
+    bool dead; /* goes to the dead-letter queue: without delay */
 };
 
 static void stage_submit(struct turn_hook *hook);
@@ -316,17 +320,6 @@ static bool property_is_ours(struct tl_str name)
            tl_str_eq(name, PROP_MSG_REGION);
 }
 
-static char *put_pair(char *p, struct tl_str name, struct tl_str value)
-{
-    memcpy(p, name.data, name.len);
-    p += name.len;
-    *p++ = 1;
-    memcpy(p, value.data, value.len);
-    p += value.len;
-    *p++ = 2;
-    return p;
-}
-
 /*
  * The stored property text: the sender's, without what the broker decides itself, then @uniq_key if
  * it is a new one, then the broker's.  WAIT is not stored: it was for us.
@@ -341,7 +334,7 @@ static struct tl_str properties_build(struct send_stage *s, struct arena *a, str
     if (seen->replace) {
         for (size_t at = 0; properties_next(text, &at, &name, &value);) {
             if (!property_is_ours(name))
-                p = put_pair(p, name, value);
+                p = properties_put(p, name, value);
         }
     } else if (text.len > 0) {
         memcpy(p, text.data, text.len);
@@ -350,7 +343,7 @@ static struct tl_str properties_build(struct send_stage *s, struct arena *a, str
             *p++ = 2;
     }
     if (new_key.data)
-        p = put_pair(p, PROP_UNIQ_KEY, new_key);
+        p = properties_put(p, PROP_UNIQ_KEY, new_key);
     memcpy(p, s->suffix.data, s->suffix.len);
     return tl_str_n(out, (size_t)(p - out) + s->suffix.len);
 }
@@ -411,7 +404,7 @@ static bool check_topic(struct broker_io *io, struct request *rq, struct sending
     return true;
 }
 
-/* A consumer's own resend: over the group's retries it goes to the dead-letter topic. */
+/* A consumer's own resend: over the group's retries, or in order, it goes to the dead-letter topic. */
 static bool check_retry(struct broker_io *io, struct request *rq, struct sending *s)
 {
     struct broker *b = io->broker;
@@ -428,9 +421,11 @@ static bool check_retry(struct broker_io *io, struct request *rq, struct sending
     if (rq->cmd.version >= 121 && send_request_has_max_reconsume(s->h) &&
         s->h->max_reconsume_times >= 0)
         max = s->h->max_reconsume_times;
-    if (s->h->reconsume_times <= max)
+    if (s->h->reconsume_times <= max &&
+        !qlock_group_holds(clients_qlock(b->clients), group, clock_mono_ms()))
         return true;
     s->topic = arena_printf(&rq->arena, "%s%.*s", NAME_DLQ_PREFIX, TL_STR_ARG(group));
+    s->dead = true;
     topics_ensure(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false, 0);
     s->queue_id = 0;
     return true;
@@ -466,10 +461,10 @@ static bool check_kind(struct broker *b, struct request *rq, const struct seen *
                   "the broker[%s] sending transaction message is forbidden", broker_ip(b));
         return false;
     }
-    if ((tl_str_i32(seen->delay, &level) && level > 0) || seen->timer.data) {
+    if (seen->timer.data && !(tl_str_i32(seen->delay, &level) && level > 0)) {
         send_fail(b, rq, RS_SYSTEM_ERROR,
-                  "the broker[%s] does not deliver delayed messages: send it without %s",
-                  broker_ip(b), level > 0 ? "a delay level" : "a delivery time");
+                  "the broker[%s] does not deliver at a given time: send it with a delay level",
+                  broker_ip(b));
         return false;
     }
     return true;
@@ -520,7 +515,7 @@ static struct parked_send *park(struct request *rq, const struct sending *s)
     struct parked_send *p = arena_zalloc(&rq->arena, sizeof(*p));
 
     p->rq = rq;
-    p->queue_id = s->queue_id;
+    p->queue_id = s->asked_queue;
     p->topic = arena_copy(&rq->arena, s->topic);
     if (s->uniq_key.data)
         p->transaction_id = arena_copy(&rq->arena, s->uniq_key);
@@ -607,6 +602,19 @@ static void stage_many(struct broker_io *io, struct request *rq, const struct se
         stage_submit(&io->send->hook);
 }
 
+/* A message with a delay level waits in the queue of that level. */
+static void delay(struct broker *b, struct request *rq, struct sending *s, struct tl_str text)
+{
+    int32_t level = 0;
+
+    if (!text.data || !tl_str_i32(text, &level) || level <= 0)
+        return;
+    if (s->dead)
+        schedule_set_level(&rq->arena, -1, &s->properties);
+    else
+        schedule_divert(b, &rq->arena, level, &s->topic, &s->queue_id, &s->properties);
+}
+
 void send_handle(void *ctx, struct request *rq)
 {
     struct broker *b = ctx;
@@ -630,6 +638,9 @@ void send_handle(void *ctx, struct request *rq)
     if (!s.h->batch && !seen.uniq_key.data)
         s.uniq_key = new_key = new_uniq_key(io, &rq->arena);
     s.properties = properties_build(io->send, &rq->arena, s.h->properties, &seen, new_key);
+    s.asked_queue = s.queue_id;
+    if (!s.h->batch)
+        delay(b, rq, &s, seen.delay);
     if (s.h->batch)
         stage_many(io, rq, &s);
     else

@@ -37,18 +37,24 @@ static const struct field send_response_fields[] = {
 const struct header send_response_header = HEADER(struct send_response, send_response_fields);
 
 #define S(member, wire, flags) FIELD(struct send_back_request, member, wire, NULL, flags)
+enum { SEND_BACK_HAS_MAX_RECONSUME = 1 << 0 }; /* the first field */
 static const struct field send_back_request_fields[] = {
+    S(max_reconsume_times, "maxReconsumeTimes", 0),
     S(offset, "offset", REQUIRED),
     S(group, "group", REQUIRED),
     S(delay_level, "delayLevel", REQUIRED),
     S(origin_msg_id, "originMsgId", 0),
     S(origin_topic, "originTopic", 0),
     S(unit_mode, "unitMode", 0),
-    S(max_reconsume_times, "maxReconsumeTimes", 0),
 };
 #undef S
 const struct header send_back_request_header =
     HEADER_PRESENT(struct send_back_request, send_back_request_fields);
+
+bool send_back_has_max_reconsume(const struct send_back_request *h)
+{
+    return h->present & SEND_BACK_HAS_MAX_RECONSUME;
+}
 
 #define S(member, wire, flags) FIELD(struct end_transaction_request, member, wire, NULL, flags)
 static const struct field end_transaction_request_fields[] = {

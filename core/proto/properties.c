@@ -37,6 +37,17 @@ struct tl_str properties_get(struct tl_str text, struct tl_str name)
     return found;
 }
 
+char *properties_put(char *p, struct tl_str name, struct tl_str value)
+{
+    memcpy(p, name.data, name.len);
+    p += name.len;
+    *p++ = 1;
+    memcpy(p, value.data, value.len);
+    p += value.len;
+    *p++ = 2;
+    return p;
+}
+
 void properties_add(struct strbuf *out, struct tl_str name, struct tl_str value)
 {
     strbuf_addstr(out, name);

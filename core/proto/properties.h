@@ -22,6 +22,8 @@
 bool properties_next(struct tl_str text, size_t *at, struct tl_str *name, struct tl_str *value);
 /* The value of @name, or the absent slice.  The last of several wins, as in Java's map. */
 struct tl_str properties_get(struct tl_str text, struct tl_str name);
+/* Write "name 0x01 value 0x02" at @p; returns the place behind. */
+char *properties_put(char *p, struct tl_str name, struct tl_str value);
 void properties_add(struct strbuf *out, struct tl_str name, struct tl_str value);
 
 #endif

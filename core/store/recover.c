@@ -159,6 +159,8 @@ static int step(struct scan *c)
     int rc = dispatch_replay(s, &r);
     if (rc)
         return -rc;
+    if (s->opts.on_replay)
+        s->opts.on_replay(s->opts.arg, &r);
     c->last_ms = r.store_timestamp;
     c->pos += r.size;
     if (c->pos % SEARCH_STEP < r.size)

@@ -20,6 +20,7 @@
 
 struct store;
 struct consumequeue;
+struct record;
 
 enum { STORE_DELAY_LEVELS_MAX = 64 };
 
@@ -43,6 +44,8 @@ struct store_opts {
      * the append token once per queue and batch, on whichever thread that is; must not block.
      */
     void (*on_arrival)(void *arg, struct consumequeue *q, int64_t end);
+    /* Each record the opening replays, in order; may be NULL.  Within store_open(). */
+    void (*on_replay)(void *arg, const struct record *r);
     /* The store can't go on (write or fsync error): the text names file and errno.  Called once, on
      * any thread; no append succeeds afterwards.  The owner stops the process. */
     void (*on_fatal)(void *arg, const char *text);
