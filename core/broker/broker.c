@@ -20,6 +20,7 @@
 #include "broker/send.h"
 #include "broker/topics.h"
 #include "broker/traffic.h"
+#include "broker/txn.h"
 #include "broker/upkeep.h"
 #include "proto/code.h"
 #include "proto/flags.h"
@@ -413,7 +414,7 @@ static int parts_begin(struct broker *b)
         return rc;
     topics_on_change(b->topics, on_topics_change, b);
     rc = schedule_start(&b->schedule, b, private_of(b)->config_dir, &private_of(b)->replay);
-    if (rc || (rc = server_begin(b)) != 0)
+    if (rc || (rc = txn_start(&b->txn, b)) != 0 || (rc = server_begin(b)) != 0)
         return rc;
     private_of(b)->upkeep = upkeep_start(b);
     for (int i = 0; i < b->io_count; i++) {
@@ -468,6 +469,8 @@ static void threads_end(struct broker *b)
         server_stop(b->server);
     if (b->registrar) /* nobody asks it any more */
         registrar_stop(b->registrar);
+    if (b->txn)
+        txn_stop(b->txn);
     if (b->schedule)
         schedule_stop(b->schedule);
     for (int i = 0; i < b->io_count; i++) {

@@ -59,6 +59,7 @@ struct broker {
     struct scripts *scripts;
     struct traffic *traffic;
     struct schedule *schedule;
+    struct txn *txn;
     int32_t delay_levels; /* messageDelayLevel has so many */
     void (*on_fatal)(void *arg, const char *text);
     void *fatal_arg;

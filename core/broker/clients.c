@@ -635,6 +635,26 @@ json_t *clients_consumer_connection(struct clients *c, struct tl_str group)
     return body;
 }
 
+struct conn *clients_producer(struct clients *c, struct tl_str group, uint32_t n)
+{
+    struct conn *conn = NULL;
+    struct member *m;
+    uint32_t count;
+
+    lock_take(&c->lock);
+    struct group *g = group_find(c->producers, group);
+    if (g) {
+        DL_COUNT(g->members, m, count);
+        m = g->members;
+        for (n = count ? n % count : 0; m && n > 0; n--)
+            m = m->next;
+        if (m)
+            conn = conn_ref(m->peer->conn);
+    }
+    lock_drop(&c->lock);
+    return conn;
+}
+
 json_t *clients_producer_connection(struct clients *c, struct tl_str group)
 {
     json_t *body = NULL;

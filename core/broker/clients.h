@@ -38,6 +38,8 @@ enum client_sub_status clients_subscription(struct clients *c, struct tl_str gro
                                             bool *broadcasting);
 /* Is anybody of the group connected? */
 bool clients_group_online(struct clients *c, struct tl_str group);
+/* A connection of a member of the producer group, the one after the other as @n grows; a reference, or NULL. */
+struct conn *clients_producer(struct clients *c, struct tl_str group, uint32_t n);
 /* Does a connected member of the group subscribe to anything? */
 bool clients_group_has_subs(struct clients *c, struct tl_str group);
 /* The locks members of groups hold on queues; lives as long as @c. */

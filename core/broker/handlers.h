@@ -26,6 +26,9 @@ void on_min_offset(void *ctx, struct request *rq);
 void on_earliest_time(void *ctx, struct request *rq);
 void on_view_message(void *ctx, struct request *rq);
 void on_all_consumer_offset(void *ctx, struct request *rq);
+/* txn.c: 37, 323 */
+void on_end_transaction(void *ctx, struct request *rq);
+void on_resume_half(void *ctx, struct request *rq);
 /* retry.c: 36 */
 void on_send_back(void *ctx, struct request *rq);
 /* on_query.c: 12, 321 */

@@ -15,6 +15,7 @@
 #include "broker/schedule.h"
 #include "broker/topics.h"
 #include "broker/traffic.h"
+#include "broker/txn.h"
 #include "proto/batch.h"
 #include "proto/code.h"
 #include "proto/flags.h"
@@ -451,17 +452,33 @@ static bool check_body(struct broker *b, struct request *rq, const struct sendin
     return true;
 }
 
+static bool delay_level(struct tl_str text, int32_t *level)
+{
+    *level = 0;
+    return text.data && tl_str_i32(text, level) && *level > 0;
+}
+
+/* A half message; not so the resend of one by an old client. */
+static bool is_half(const struct request *rq, const struct seen *seen)
+{
+    const struct send_request *h = request_header(rq);
+    int32_t level;
+
+    return tl_str_eq_nocase(seen->tran_msg, TL_STR("true")) && !h->batch &&
+           !(h->reconsume_times > 0 && delay_level(seen->delay, &level));
+}
+
 /* Kinds of messages that need machinery this broker does not run: refused, never delivered early. */
 static bool check_kind(struct broker *b, struct request *rq, const struct seen *seen)
 {
     int32_t level = 0;
 
-    if (tl_str_eq_nocase(seen->tran_msg, TL_STR("true"))) {
+    if (is_half(rq, seen) && b->conf->reject_transaction_message) {
         send_fail(b, rq, RS_NO_PERMISSION,
                   "the broker[%s] sending transaction message is forbidden", broker_ip(b));
         return false;
     }
-    if (seen->timer.data && !(tl_str_i32(seen->delay, &level) && level > 0)) {
+    if (seen->timer.data && !delay_level(seen->delay, &level)) {
         send_fail(b, rq, RS_SYSTEM_ERROR,
                   "the broker[%s] does not deliver at a given time: send it with a delay level",
                   broker_ip(b));
@@ -605,9 +622,9 @@ static void stage_many(struct broker_io *io, struct request *rq, const struct se
 /* A message with a delay level waits in the queue of that level. */
 static void delay(struct broker *b, struct request *rq, struct sending *s, struct tl_str text)
 {
-    int32_t level = 0;
+    int32_t level;
 
-    if (!text.data || !tl_str_i32(text, &level) || level <= 0)
+    if (!delay_level(text, &level))
         return;
     if (s->dead)
         schedule_set_level(&rq->arena, -1, &s->properties);
@@ -639,7 +656,9 @@ void send_handle(void *ctx, struct request *rq)
         s.uniq_key = new_key = new_uniq_key(io, &rq->arena);
     s.properties = properties_build(io->send, &rq->arena, s.h->properties, &seen, new_key);
     s.asked_queue = s.queue_id;
-    if (!s.h->batch)
+    if (is_half(rq, &seen))
+        txn_divert(&rq->arena, s.uniq_key, &s.topic, &s.queue_id, &s.properties);
+    else if (!s.h->batch)
         delay(b, rq, &s, seen.delay);
     if (s.h->batch)
         stage_many(io, rq, &s);

@@ -70,3 +70,17 @@ static const struct field end_transaction_request_fields[] = {
 #undef S
 const struct header end_transaction_request_header =
     HEADER(struct end_transaction_request, end_transaction_request_fields);
+
+#define S(member, wire) FIELD(struct check_transaction_request, member, wire, NULL, 0)
+static const struct field check_transaction_request_fields[] = {
+    S(topic, "topic"),
+    S(tran_state_table_offset, "tranStateTableOffset"),
+    S(commit_log_offset, "commitLogOffset"),
+    S(msg_id, "msgId"),
+    S(transaction_id, "transactionId"),
+    S(offset_msg_id, "offsetMsgId"),
+    S(broker_name, "bname"),
+};
+#undef S
+const struct header check_transaction_request_header =
+    HEADER(struct check_transaction_request, check_transaction_request_fields);

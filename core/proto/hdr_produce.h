@@ -50,4 +50,10 @@ struct end_transaction_request {
 };
 extern const struct header end_transaction_request_header;
 
+struct check_transaction_request { /* 39, broker to producer */
+    struct tl_str topic, msg_id, transaction_id, offset_msg_id, broker_name;
+    int64_t tran_state_table_offset, commit_log_offset;
+};
+extern const struct header check_transaction_request_header;
+
 #endif

@@ -394,22 +394,34 @@ static void wait_done(struct append_batch *b)
     pthread_mutex_unlock(&w->lock);
 }
 
-int append_wait(struct store *s, const void *records, size_t size, uint32_t count_,
-                struct append_entry *result)
+int append_wait_batch(struct store *s, struct append_batch *batch)
 {
     struct waiter w = {.done = false};
-    struct append_batch *b = append_batch_new(wait_done, &w);
+    int rc = 0;
 
+    batch->done = wait_done;
+    batch->owner = &w;
     pthread_mutex_init(&w.lock, NULL);
     pthread_cond_init(&w.cond, NULL);
-    memcpy(append_reserve(b, result, size, count_), records, size);
-    append_submit(s, b);
+    append_submit(s, batch);
     pthread_mutex_lock(&w.lock);
     while (!w.done)
         pthread_cond_wait(&w.cond, &w.lock);
     pthread_mutex_unlock(&w.lock);
     pthread_cond_destroy(&w.cond);
     pthread_mutex_destroy(&w.lock);
+    for (struct append_entry *e = batch->first; e && !rc; e = e->next)
+        rc = e->rc == TL_ETIMEOUT ? 0 : e->rc;
+    return rc ? tl_fail(rc, "append: %s", tl_code_text(rc)) : 0;
+}
+
+int append_wait(struct store *s, const void *records, size_t size, uint32_t count_,
+                struct append_entry *result)
+{
+    struct append_batch *b = append_batch_new(NULL, NULL);
+
+    memcpy(append_reserve(b, result, size, count_), records, size);
+    append_wait_batch(s, b);
     append_batch_free(b);
     return result->rc ? tl_fail(result->rc, "append: %s", tl_code_text(result->rc)) : 0;
 }

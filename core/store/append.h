@@ -74,6 +74,8 @@ static inline bool append_batch_empty(const struct append_batch *b)
 /* Hand the batch over.  Any thread. */
 void append_submit(struct store *s, struct append_batch *b);
 
+/* Submit @batch, made with done NULL, and wait.  Blocks.  0, or the first failure of an entry (TL_ETIMEOUT is none). */
+int append_wait_batch(struct store *s, struct append_batch *batch);
 /* Convenience for tools, tests and the service thread: append one encoded entry and wait.  Blocks. */
 int append_wait(struct store *s, const void *records, size_t size, uint32_t count,
                 struct append_entry *result);
