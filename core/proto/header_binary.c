@@ -50,7 +50,7 @@ int header_binary_decode(struct tl_str bytes, struct arena *a, struct command *o
     if (!language_name(out->language))
         out->language = -1;
     out->has_ext = ext.len > 0;
-    return decode_ext(ext, a, out);
+    return ext.len ? decode_ext(ext, a, out) : 0;
 }
 
 static void put16(struct strbuf *out, unsigned v)

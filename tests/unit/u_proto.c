@@ -137,6 +137,25 @@ TEST(a_header_that_is_no_object_is_refused)
     arena_release(&a);
 }
 
+TEST(a_binary_header_without_ext_fields_may_say_so_by_minus_one)
+{
+    static const char bytes[] = "\0\x69"     /* 105 */
+                                "\x63\1\xdf" /* language 99, version 479 */
+                                "\0\0\0\7\0\0\0\0\0\0\0\0\xff\xff\xff\xff"
+                                "tail";
+    struct frame f = {.type = SERIALIZE_BINARY, .header = tl_str_n(bytes, sizeof(bytes) - 1)};
+    struct command c;
+    struct arena a;
+
+    arena_init(&a, 0);
+    CHECK_OK(command_decode(&f, &a, &c));
+    CHECK_INT(c.code, 105);
+    CHECK_INT(c.language, -1);
+    CHECK_INT(c.opaque, 7);
+    CHECK(!c.has_ext);
+    arena_release(&a);
+}
+
 TEST(a_header_that_says_nothing_is_passed_over)
 {
     static const char *const empty[] = {"", "   ", "{}", "[]", "12", "-1", "\"x\""};
