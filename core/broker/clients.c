@@ -225,31 +225,14 @@ static void peer_drop_idle(struct clients *c, struct peer *p)
     free(p);
 }
 
-/* Lists are short per connection (its groups), long per group: look there. */
-static struct member *member_find(struct peer *p, const struct group *g,
-                                  struct tl_str client_id)
+/*
+ * As in the Java broker, a connection is one member of a group, whatever client id it says.  Lists
+ * are short per connection (its groups), long per group: look there.
+ */
+static struct member *member_find(struct peer *p, const struct group *g)
 {
     struct member *m;
 
-    DL_FOREACH2(p->members, m, peer_next)
-    {
-        if (m->group == g && tl_str_is(client_id, m->client_id))
-            return m;
-    }
-    return NULL;
-}
-
-/*
- * As the Java broker, which goes by connection alone: any member of @g when none has the
- * client id.
- */
-static struct member *member_leaving(struct peer *p, const struct group *g,
-                                     struct tl_str client_id)
-{
-    struct member *m = member_find(p, g, client_id);
-
-    if (m)
-        return m;
     DL_FOREACH2(p->members, m, peer_next)
     {
         if (m->group == g)
@@ -258,11 +241,11 @@ static struct member *member_leaving(struct peer *p, const struct group *g,
     return NULL;
 }
 
-/* True when it was not a member before. */
-static bool member_seen(struct peer *p, struct group *g, const char *client_id,
+/* True when it was not a member before.  @rename: a consumer's id may change, a producer's not. */
+static bool member_seen(struct peer *p, struct group *g, const char *client_id, bool rename,
                         int32_t language, int32_t version)
 {
-    struct member *m = member_find(p, g, tl_str_of(client_id));
+    struct member *m = member_find(p, g);
     bool is_new = !m;
 
     if (is_new) {
@@ -272,6 +255,11 @@ static bool member_seen(struct peer *p, struct group *g, const char *client_id,
         m->client_id = xstrdup(client_id);
         DL_APPEND(g->members, m);
         DL_APPEND2(p->members, m, peer_prev, peer_next);
+    } else if (rename && strcmp(m->client_id, client_id) != 0) {
+        log_warn("client id changes group=%s from=%s to=%s peer=%s", g->name, m->client_id,
+                 client_id, conn_peer_text(p->conn));
+        free(m->client_id);
+        m->client_id = xstrdup(client_id);
     }
     m->language = language;
     m->version = version;
@@ -321,7 +309,7 @@ struct notice {
     size_t n;
 };
 
-/* Note all members of @g, once per connection; under the lock. */
+/* Note all members of @g; under the lock. */
 static void notice_add(struct notice **list, struct group *g)
 {
     struct member *m;
@@ -335,12 +323,8 @@ static void notice_add(struct notice **list, struct group *g)
     struct notice *n = xzalloc(sizeof(*n));
     n->group = xstrdup(g->name);
     n->conns = xcalloc(count, sizeof(n->conns[0]));
-    DL_FOREACH (g->members, m) {
-        if (m != g->members &&
-            m->prev->peer == m->peer) /* client ids of one connection join together */
-            continue;
+    DL_FOREACH (g->members, m)
         n->conns[n->n++] = conn_ref(m->peer->conn);
-    }
     LL_PREPEND(*list, n);
 }
 
@@ -381,7 +365,7 @@ static void consumer_seen(struct clients *c, struct peer *p, int32_t language, i
 {
     bool known = group_find(c->consumers, tl_str_of(hc->group)) != NULL;
     struct group *g = group_get(&c->consumers, tl_str_of(hc->group));
-    bool joined = member_seen(p, g, h->client_id, language, version);
+    bool joined = member_seen(p, g, h->client_id, true, language, version);
     bool changed = false;
 
     g->type = hc->type;
@@ -427,7 +411,7 @@ void clients_heartbeat(struct clients *c, struct conn *conn, int32_t language, i
         if (!h->producers[i][0])
             continue;
         struct group *g = group_get(&c->producers, tl_str_of(h->producers[i]));
-        if (member_seen(p, g, h->client_id, language, version))
+        if (member_seen(p, g, h->client_id, false, language, version))
             log_join("producer", g, conn, h->client_id, language);
     }
     peer_drop_idle(c, p);
@@ -451,8 +435,8 @@ static void leave(struct clients *c, struct member *m, const char *why, struct n
         notice_add(notices, g);
 }
 
-void clients_unregister(struct clients *c, struct conn *conn, struct tl_str client_id,
-                        struct tl_str producer_group, struct tl_str consumer_group)
+void clients_unregister(struct clients *c, struct conn *conn, struct tl_str producer_group,
+                        struct tl_str consumer_group)
 {
     struct notice *notices = NULL;
 
@@ -462,7 +446,7 @@ void clients_unregister(struct clients *c, struct conn *conn, struct tl_str clie
         struct group *g[2] = {group_find(c->producers, producer_group),
                               group_find(c->consumers, consumer_group)};
         for (int i = 0; i < 2; i++) {
-            struct member *m = g[i] ? member_leaving(p, g[i], client_id) : NULL;
+            struct member *m = g[i] ? member_find(p, g[i]) : NULL;
             if (m)
                 leave(c, m, "unregistered", &notices);
         }
@@ -594,7 +578,8 @@ static json_t *member_json(const struct member *m)
     const char *language = language_name(m->language);
 
     json_set_str(o, "clientId", tl_str_of(m->client_id));
-    json_set_str(o, "language", tl_str_of(language ? language : "OTHER"));
+    if (language)
+        json_set_str(o, "language", tl_str_of(language));
     json_set_i64(o, "version", m->version);
     return o;
 }
@@ -625,10 +610,13 @@ json_t *clients_consumer_connection(struct clients *c, struct tl_str group)
             json_object_set_new(subs, t->sub->sub.topic, subscription_to_json(&t->sub->sub));
         body = json_object();
         json_object_set_new(body, "connectionSet", connection_set(g));
-        json_set_str(body, "consumeFromWhere",
-                     tl_str_of(consume_from_where_names[g->from_where]));
-        json_set_str(body, "consumeType", tl_str_of(consume_type_names[g->type]));
-        json_set_str(body, "messageModel", tl_str_of(message_model_names[g->model]));
+        if (g->from_where >= 0)
+            json_set_str(body, "consumeFromWhere",
+                         tl_str_of(consume_from_where_names[g->from_where]));
+        if (g->type != CONSUME_UNKNOWN)
+            json_set_str(body, "consumeType", tl_str_of(consume_type_names[g->type]));
+        if (g->model != MODEL_UNKNOWN)
+            json_set_str(body, "messageModel", tl_str_of(message_model_names[g->model]));
         json_object_set_new(body, "subscriptionTable", subs);
     }
     lock_drop(&c->lock);
@@ -681,7 +669,9 @@ json_t *clients_all_producers(struct clients *c)
         DL_FOREACH (g->members, m) {
             json_t *o = member_json(m);
             json_set_i64(o, "lastUpdateTimestamp", m->seen_ms + behind);
-            json_set_str(o, "remoteIP", tl_str_of(conn_peer_text(m->peer->conn)));
+            char remote[80]; /* as Java prints an address */
+            snprintf(remote, sizeof(remote), "/%s", conn_peer_text(m->peer->conn));
+            json_set_str(o, "remoteIP", tl_str_of(remote));
             json_array_append_new(list, o);
         }
         json_object_set_new(data, g->name, list);

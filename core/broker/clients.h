@@ -55,9 +55,9 @@ void clients_heartbeat(struct clients *c, struct conn *conn, int32_t language, i
                        const struct heartbeat *h,
                        bool (*notify)(void *arg, struct tl_str group), void *arg,
                        bool *sub_changed);
-/* UNREGISTER_CLIENT; empty names mean none. */
-void clients_unregister(struct clients *c, struct conn *conn, struct tl_str client_id,
-                        struct tl_str producer_group, struct tl_str consumer_group);
+/* UNREGISTER_CLIENT: by connection, as in Java; empty names mean none. */
+void clients_unregister(struct clients *c, struct conn *conn, struct tl_str producer_group,
+                        struct tl_str consumer_group);
 /* The connection is gone; on its reactor. */
 void clients_disconnect(struct clients *c, struct conn *conn);
 /* Close connections silent for @max_ms; the service thread calls it every 10 s. */

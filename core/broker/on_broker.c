@@ -205,7 +205,6 @@ static void set_log(const struct store_state *s, json_t *table)
     set(table, "pageCacheLockTimeMills", "%lld", (long long)(s->token_held_us / 1000));
     set(table, "earliestMessageTimeStamp", "%lld", (long long)s->earliest_store_ms);
     set(table, "remainHowManyDataToFlush", "%s", bytes_text(s->log_end - s->log_flushed, text));
-    set(table, "remainHowManyDataToCommit", "0 B");
 }
 
 /* "delivered,stored" of each delay level that has messages. */

@@ -118,8 +118,7 @@ void on_unregister_client(void *ctx, struct request *rq)
     struct broker *b = ctx;
     const struct unregister_client_request *h = request_header(rq);
 
-    clients_unregister(b->clients, rq->conn, h->client_id, h->producer_group,
-                       h->consumer_group);
+    clients_unregister(b->clients, rq->conn, h->producer_group, h->consumer_group);
     request_ok(rq);
 }
 

@@ -26,34 +26,36 @@
 /* ---- settings --------------------------------------------------------------------------- */
 
 /*
- * Attributes of an update are changes: "+k" sets, "-k" removes, the others the group has stay
- * (AttributeUtil).  Replaces config->attributes by the outcome.
+ * Attributes of an update are changes, "+k" and "-k" (AttributeUtil); but 5.3.3 knows none that a
+ * group could have.  Those the group has stay.
  */
-static int apply_attributes(struct broker *b, struct group_config *config)
+static int check_attributes(struct broker *b, struct group_config *config)
 {
     struct group_config now;
-    json_t *outcome = json_object(), *value;
+    bool known = groups_copy(b->groups, tl_str_of(config->name), false, &now);
     const char *key;
+    json_t *value;
+    int rc = 0;
 
-    if (groups_copy(b->groups, tl_str_of(config->name), false, &now)) {
-        json_object_update(outcome, now.attributes);
-        group_config_release(&now);
-    }
     json_object_foreach(config->attributes, key, value)
     {
-        if (key[0] == '+') {
-            json_object_set(outcome, key + 1, value);
-        } else if (key[0] == '-') {
-            json_object_del(outcome, key + 1);
-        } else {
-            json_decref(outcome);
-            return tl_fail(TL_EFORMAT, "attribute %s of group %s: expected + or - in front",
-                           key, config->name);
-        }
+        if ((key[0] != '+' && key[0] != '-') || !key[1])
+            rc = tl_fail(TL_EFORMAT, "kv string format wrong.");
+        else if (key[0] == '-' && !known)
+            rc = tl_fail(TL_EFORMAT,
+                         "only add attribute is supported while creating topic. key: %s",
+                         key + 1);
+        else if (key[0] == '-' && !json_object_get(now.attributes, key + 1))
+            rc = tl_fail(TL_EFORMAT, "attempt to delete a nonexistent key: %s", key + 1);
+        else
+            rc = tl_fail(TL_EFORMAT, "unsupported key: %s", key + 1);
+        break;
     }
     json_decref(config->attributes);
-    config->attributes = outcome;
-    return 0;
+    config->attributes = known ? json_deep_copy(now.attributes) : json_object();
+    if (known)
+        group_config_release(&now);
+    return rc;
 }
 
 static int update(struct broker *b, const json_t *o)
@@ -63,7 +65,7 @@ static int update(struct broker *b, const json_t *o)
 
     if (rc)
         return rc;
-    if ((rc = apply_attributes(b, &config)) == 0)
+    if ((rc = check_attributes(b, &config)) == 0)
         rc = groups_update(b->groups, &config);
     group_config_release(&config);
     return rc;
@@ -90,7 +92,7 @@ void on_update_group_list(void *ctx, struct request *rq)
     int rc = 0;
 
     if (!list) {
-        request_fail(rq, RS_INVALID_PARAMETER, "the body has no groupConfigList");
+        request_fail(rq, RS_SYSTEM_ERROR, "the body has no groupConfigList");
     } else {
         for (size_t i = 0; i < json_array_size(list) && !rc; i++)
             rc = update(b, json_array_get(list, i));

@@ -39,7 +39,8 @@ void on_query_offset(void *ctx, struct request *rq)
 {
     struct broker *b = ctx;
     const struct query_offset_request *h = request_header(rq);
-    int64_t offset = offsets_query(b->offsets, h->consumer_group, h->topic, h->queue_id);
+    struct tl_str group = h->consumer_group.data ? h->consumer_group : TL_STR("null");
+    int64_t offset = offsets_query(b->offsets, group, h->topic, h->queue_id);
 
     if (offset >= 0)
         reply_offset(rq, offset);
@@ -59,9 +60,12 @@ void on_update_offset(void *ctx, struct request *rq)
     struct broker_io *io = broker_io(b);
     const struct update_offset_request *h = request_header(rq);
 
-    if (!groups_exists(b->groups, &io->groups, h->consumer_group)) {
+    if (!h->topic.data) {
+        handle_missing(rq, "topic");
+    } else if (!h->consumer_group.len ||
+               !groups_exists(b->groups, &io->groups, h->consumer_group)) {
         request_fail(rq, RS_SUBSCRIPTION_GROUP_NOT_EXIST, "Group %.*s not exist!",
-                     TL_STR_ARG(h->consumer_group));
+                     TL_STR_ARG(h->consumer_group.data ? h->consumer_group : TL_STR("null")));
     } else if (!topics_find(b->topics, &io->topics, h->topic)) {
         request_fail(rq, RS_TOPIC_NOT_EXIST, "Topic %.*s not exist!", TL_STR_ARG(h->topic));
     } else if (!(h->present & UPDATE_HAS_QUEUE)) {
@@ -142,6 +146,25 @@ void on_view_message(void *ctx, struct request *rq)
     request_reply(rq, &(struct reply){.slices = &body, .nslices = 1});
 }
 
+/* {"group":["topic"]} of the keys "topic@group". */
+static json_t *topics_by_group(const json_t *table)
+{
+    json_t *groups = json_object(), *value;
+    const char *key;
+
+    json_object_foreach((json_t *)(uintptr_t)table, key, value)
+    {
+        const char *at = strchr(key, '@');
+        if (!at)
+            continue;
+        json_t *topics = json_object_get(groups, at + 1);
+        if (!topics)
+            json_object_set_new(groups, at + 1, topics = json_array());
+        json_array_append_new(topics, json_stringn(key, (size_t)(at - key)));
+    }
+    return groups;
+}
+
 void on_all_consumer_offset(void *ctx, struct request *rq)
 {
     struct broker *b = ctx;
@@ -157,6 +180,7 @@ void on_all_consumer_offset(void *ctx, struct request *rq)
     }
     offsets_version(b->offsets, &version);
     json_object_set_new(body, "dataVersion", data_version_to_json(&version));
+    json_object_set_new(body, "groupTopicMap", topics_by_group(table));
     json_object_set_new(body, "offsetTable", table);
     json_write_fastjson(body, &text);
     json_decref(body);

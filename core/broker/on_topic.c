@@ -25,7 +25,7 @@
 #undef LOG_MODULE
 #define LOG_MODULE "on_topic"
 
-enum { QUEUES_MAX = 65536, PERM_MAX = 15, REGISTER_WAIT_MS = 1000 };
+enum { QUEUES_MAX = 65536, REGISTER_WAIT_MS = 1000 };
 
 /* ---- create ----------------------------------------------------------------------------- */
 
@@ -39,14 +39,13 @@ static int check_settings(struct broker *b, const struct topic_config *config)
     if (b->conf->validate_system_topic_when_update_topic &&
         topics_is_system(b->topics, tl_str_of(config->name)))
         return tl_fail(TL_EINVAL, "The topic[%s] is conflict with system topic.", config->name);
-    if (config->read_queue_nums < 0 || config->read_queue_nums > QUEUES_MAX)
-        return tl_fail(TL_EINVAL, "readQueueNums=%d: expected 0..%d", config->read_queue_nums,
+    /* Java has no limit, and takes negative numbers and any permission, too. */
+    if (config->read_queue_nums > QUEUES_MAX)
+        return tl_fail(TL_EINVAL, "readQueueNums=%d: at most %d", config->read_queue_nums,
                        QUEUES_MAX);
-    if (config->write_queue_nums < 0 || config->write_queue_nums > QUEUES_MAX)
-        return tl_fail(TL_EINVAL, "writeQueueNums=%d: expected 0..%d", config->write_queue_nums,
+    if (config->write_queue_nums > QUEUES_MAX)
+        return tl_fail(TL_EINVAL, "writeQueueNums=%d: at most %d", config->write_queue_nums,
                        QUEUES_MAX);
-    if (config->perm < 0 || config->perm > PERM_MAX)
-        return tl_fail(TL_EINVAL, "perm=%d: expected 0..%d", config->perm, PERM_MAX);
     return 0;
 }
 
@@ -139,8 +138,10 @@ static int list_item(struct broker *b, const json_t *o, bool in_force)
 {
     struct topic_config config;
     struct strbuf change = {0};
-    int rc = topic_config_from_json(&config, o);
 
+    if (!tl_str_trim(json_get_str(o, "topicName")).len)
+        return tl_fail(TL_EINVAL, "The specified topic is blank.");
+    int rc = topic_config_from_json(&config, o);
     if (rc)
         return rc;
     attributes_text(config.attributes, &change);
@@ -152,6 +153,28 @@ static int list_item(struct broker *b, const json_t *o, bool in_force)
     return rc;
 }
 
+/* Said at the end, when the last of the name is in force, as in Java. */
+static int check_twice(const json_t *list)
+{
+    json_t *names = json_object();
+    const json_t *o;
+    size_t i;
+    int rc = 0;
+
+    json_array_foreach(list, i, o)
+    {
+        struct tl_str name = json_get_str(o, "topicName");
+        if (name.len && json_object_getn(names, name.data, name.len))
+            rc = tl_fail(TL_EFORMAT, "Duplicate key %.*s", TL_STR_ARG(name));
+        if (rc)
+            break;
+        if (name.len)
+            json_object_setn_new(names, name.data, name.len, json_true());
+    }
+    json_decref(names);
+    return rc;
+}
+
 void on_create_topic_list(void *ctx, struct request *rq)
 {
     struct broker *b = ctx;
@@ -160,7 +183,7 @@ void on_create_topic_list(void *ctx, struct request *rq)
     int rc = 0;
 
     if (!list) {
-        request_fail(rq, RS_INVALID_PARAMETER, "the body has no topicConfigList");
+        request_fail(rq, RS_SYSTEM_ERROR, "the body has no topicConfigList");
         json_decref(body);
         return;
     }
@@ -168,6 +191,7 @@ void on_create_topic_list(void *ctx, struct request *rq)
         for (size_t i = 0; i < json_array_size(list) && !rc; i++)
             rc = list_item(b, json_array_get(list, i), in_force);
     }
+    rc = rc ? rc : check_twice(list);
     json_decref(body);
     if (rc)
         request_fail_error(rq, rc);
@@ -182,10 +206,6 @@ void on_delete_topic(void *ctx, struct request *rq)
     struct tl_str blank = tl_str_trim(h->topic);
     int rc;
 
-    if (!h->topic.data) {
-        handle_missing(rq, "topic");
-        return;
-    }
     if (!blank.len) {
         request_fail(rq, RS_INVALID_PARAMETER, "The specified topic is blank.");
         return;

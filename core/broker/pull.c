@@ -94,10 +94,10 @@ static void pulling_release(struct pulling *p)
 
 static void forbid(struct request *rq, int type, struct tl_str remark)
 {
-    struct pull_response ext = {.forbidden_type = type};
+    struct forbidden_response ext = {.forbidden_type = type};
     request_reply(rq, &(struct reply){.code = RS_NO_PERMISSION,
                                       .remark = remark,
-                                      .header = &pull_response_header,
+                                      .header = &forbidden_response_header,
                                       .ext = &ext});
 }
 
@@ -396,6 +396,8 @@ static void evaluate(struct pulling *p, struct parked_pull *parked, bool time_le
         request_fail_error(p->rq, TL_ECORRUPT);
         return;
     }
+    offsets_pulled(p->b->offsets, p->h->consumer_group, p->h->topic, p->h->queue_id,
+                   r.next_offset);
     int code = response_code(p, r.status);
     if (code == RS_SUCCESS) {
         answer_found(p, &r);
@@ -493,11 +495,15 @@ static void run(struct broker *b, struct request *rq, struct parked_pull *parked
             offsets_commit(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
                            p.h->commit_offset);
         p.use = scripts_find(b->scripts, &p.io->bindings, p.h->consumer_group, p.h->topic);
+<<<<<<< HEAD
         if (first)
             offsets_pulled(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
                            p.h->queue_offset);
         if (!warm_first(&p, parked, time_left, warmed))
             evaluate(&p, parked, time_left);
+=======
+        evaluate(&p, parked, time_left);
+>>>>>>> wt-c
     }
     pulling_release(&p);
 }

@@ -52,7 +52,12 @@ struct sending {
     const struct topic_config *topic_config;
     struct tl_str topic, properties;
     struct tl_str uniq_key; /* absent in batches that have none */
+<<<<<<< HEAD
     int32_t queue_id, asked_queue, sys_flag; /* asked_queue: what the sender is told */
+=======
+    bool dead;              /* on its way to the dead letters */
+    int32_t queue_id, sys_flag;
+>>>>>>> wt-c
     bool wait_flush;
     bool dead; /* goes to the dead-letter queue: without delay */
 };
@@ -272,19 +277,36 @@ static void batch_done(struct append_batch *b)
 /* What the broker has to know of a message's properties, from one walk over them. */
 struct seen {
     struct tl_str uniq_key, wait, delay, tran_msg, timer;
-    bool replace; /* some name is one of ours or must go: build the text anew */
+    bool inner_num;
+    bool replace; /* some name is one of ours or must go, or a piece is no pair: build anew */
+    bool twice;   /* some name may stand there twice: the last one counts */
 };
+
+static bool wait_is_default(struct tl_str name, struct tl_str value)
+{
+    return tl_str_eq(name, PROP_WAIT) && tl_str_is(value, "true");
+}
 
 static struct seen properties_see(struct tl_str text)
 {
     struct seen seen = {.replace = false};
     struct tl_str name, value;
+    uint64_t names = 0; /* a bit for each, by length and ends */
+    size_t pairs = 0;   /* bytes */
 
     for (size_t at = 0; properties_next(text, &at, &name, &value);) {
+        uint64_t bit = UINT64_C(1) << ((name.len * 37 + (unsigned char)name.data[0] * 7 +
+                                        (unsigned char)name.data[name.len - 1]) &
+                                       63);
+        seen.twice |= names & bit;
+        names |= bit;
+        pairs += name.len + value.len + 2;
         switch (name.len) {
         case 4:
-            if (tl_str_eq(name, PROP_WAIT))
-                seen.wait = value, seen.replace = true;
+            if (tl_str_eq(name, PROP_WAIT)) {
+                seen.wait = value;
+                seen.replace |= wait_is_default(name, value);
+            }
             break;
         case 5:
             if (tl_str_eq(name, PROP_DELAY))
@@ -300,6 +322,7 @@ static struct seen properties_see(struct tl_str text)
             else
                 seen.replace |= tl_str_eq(name, PROP_TRACE_ON);
             break;
+        case 9: seen.inner_num |= tl_str_eq(name, PROP_INNER_NUM); break;
         case 10: seen.replace |= tl_str_eq(name, PROP_MSG_REGION); break;
         case 14:
         case 15:
@@ -311,19 +334,46 @@ static struct seen properties_see(struct tl_str text)
         default: break;
         }
     }
+    seen.replace |= seen.twice || (pairs != text.len && pairs != text.len + 1);
     return seen;
 }
 
-static bool property_is_ours(struct tl_str name)
+/* Not stored as it came: the broker's own, and a WAIT that says nothing. */
+static bool property_goes(struct tl_str name, struct tl_str value)
 {
-    return tl_str_eq(name, PROP_WAIT) || tl_str_eq(name, PROP_POP_CK) ||
+    return wait_is_default(name, value) || tl_str_eq(name, PROP_POP_CK) ||
            tl_str_eq(name, PROP_CLUSTER) || tl_str_eq(name, PROP_TRACE_ON) ||
            tl_str_eq(name, PROP_MSG_REGION);
 }
 
+<<<<<<< HEAD
+=======
+static bool comes_again(struct tl_str text, size_t at, struct tl_str name)
+{
+    struct tl_str other, value;
+
+    while (properties_next(text, &at, &other, &value)) {
+        if (tl_str_eq(other, name))
+            return true;
+    }
+    return false;
+}
+
+static char *put_pair(char *p, struct tl_str name, struct tl_str value)
+{
+    memcpy(p, name.data, name.len);
+    p += name.len;
+    *p++ = 1;
+    memcpy(p, value.data, value.len);
+    p += value.len;
+    *p++ = 2;
+    return p;
+}
+
+>>>>>>> wt-c
 /*
  * The stored property text: the sender's, without what the broker decides itself, then @uniq_key if
- * it is a new one, then the broker's.  WAIT is not stored: it was for us.
+ * it is a new one, then the broker's.  Pieces that are no pair go, and all but the last of a name.
  */
 static struct tl_str properties_build(struct send_stage *s, struct arena *a, struct tl_str text,
                                       const struct seen *seen, struct tl_str new_key)
@@ -334,8 +384,13 @@ static struct tl_str properties_build(struct send_stage *s, struct arena *a, str
 
     if (seen->replace) {
         for (size_t at = 0; properties_next(text, &at, &name, &value);) {
+<<<<<<< HEAD
             if (!property_is_ours(name))
                 p = properties_put(p, name, value);
+=======
+            if (!property_goes(name, value) && !(seen->twice && comes_again(text, at, name)))
+                p = put_pair(p, name, value);
+>>>>>>> wt-c
         }
     } else if (text.len > 0) {
         memcpy(p, text.data, text.len);
@@ -375,6 +430,11 @@ static bool check_topic(struct broker_io *io, struct request *rq, struct sending
     }
     s->topic_config = topics_find(b->topics, &io->topics, h->topic);
     if (!s->topic_config) {
+        if (!h->default_topic.data || !(h->present & SEND_HAS_DEFAULT_QUEUES)) {
+            request_fail(rq, RS_SYSTEM_ERROR, "no default topic to make topic %.*s from",
+                         TL_STR_ARG(h->topic));
+            return false;
+        }
         int32_t flag = h->unit_mode ? (names_is_retry(h->topic) ? 2 : 1) : 0;
         if (topics_auto_create(b->topics, h->topic, h->default_topic,
                                h->default_topic_queue_nums, flag) == 0)
@@ -419,8 +479,7 @@ static bool check_retry(struct broker_io *io, struct request *rq, struct sending
         return false;
     }
     int32_t max = config->retry_max_times;
-    if (rq->cmd.version >= 121 && send_request_has_max_reconsume(s->h) &&
-        s->h->max_reconsume_times >= 0)
+    if (rq->cmd.version >= 121 && send_request_has_max_reconsume(s->h))
         max = s->h->max_reconsume_times;
     if (s->h->reconsume_times <= max &&
         !qlock_group_holds(clients_qlock(b->clients), group, clock_mono_ms()))
@@ -429,7 +488,23 @@ static bool check_retry(struct broker_io *io, struct request *rq, struct sending
     s->dead = true;
     topics_ensure(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false, 0);
     s->queue_id = 0;
+    s->dead = true;
     return true;
+}
+
+/* A dead letter's properties: it is not to be delayed any more. */
+static struct tl_str dead_properties(struct arena *a, struct tl_str text)
+{
+    static const struct tl_str none = {"-1", 2};
+    char *out = arena_alloc(a, text.len + PROP_DELAY.len + none.len + 3), *p = out;
+    struct tl_str name, value;
+
+    for (size_t at = 0; properties_next(text, &at, &name, &value);) {
+        if (!tl_str_eq(name, PROP_DELAY))
+            p = put_pair(p, name, value);
+    }
+    p = put_pair(p, PROP_DELAY, none);
+    return tl_str_n(out, (size_t)(p - out));
 }
 
 static bool check_body(struct broker *b, struct request *rq, const struct sending *s)
@@ -478,13 +553,35 @@ static bool check_kind(struct broker *b, struct request *rq, const struct seen *
                   "the broker[%s] sending transaction message is forbidden", broker_ip(b));
         return false;
     }
+<<<<<<< HEAD
     if (seen->timer.data && !delay_level(seen->delay, &level)) {
+=======
+    if (seen->delay.data && !tl_str_i32(seen->delay, &level)) {
+        request_fail(rq, RS_SYSTEM_ERROR, "delay level is not a number: \"%.*s\"",
+                     TL_STR_ARG(seen->delay));
+        return false;
+    }
+    if (level > 0 || seen->timer.data) {
+>>>>>>> wt-c
         send_fail(b, rq, RS_SYSTEM_ERROR,
                   "the broker[%s] does not deliver at a given time: send it with a delay level",
                   broker_ip(b));
         return false;
     }
     return true;
+}
+
+/* Flags that say what a message is not: half or inner batches come by other ways. */
+static bool check_flags(struct broker *b, struct request *rq, const struct sending *s,
+                        const struct seen *seen)
+{
+    int32_t flag = s->h->sys_flag;
+
+    if (s->h->batch ? !(flag & SYS_TRANSACTION_MASK)
+                    : !(flag & SYS_INNER_BATCH) && !seen->inner_num)
+        return true;
+    fail_illegal(b, rq);
+    return false;
 }
 
 static bool check_broker(struct broker *b, struct request *rq, const struct sending *s)
@@ -642,10 +739,13 @@ void send_handle(void *ctx, struct request *rq)
         return;
     if (names_is_retry(s.topic) && !check_retry(io, rq, &s))
         return;
-    struct seen seen = properties_see(s.h->properties);
-    if (!check_kind(b, rq, &seen))
+    struct tl_str text = s.h->properties;
+    if (s.dead)
+        text = dead_properties(&rq->arena, text);
+    struct seen seen = properties_see(text);
+    if (!check_kind(b, rq, &seen) || !check_flags(b, rq, &s, &seen))
         return;
-    s.sys_flag = s.h->sys_flag & ~SYS_TRANSACTION_MASK;
+    s.sys_flag = s.h->sys_flag;
     if (s.topic_config->filter_type == TOPIC_MULTI_TAG)
         s.sys_flag |= SYS_MULTI_TAGS;
     s.wait_flush = !tl_str_eq_nocase(seen.wait, TL_STR("false"));
@@ -654,12 +754,16 @@ void send_handle(void *ctx, struct request *rq)
     struct tl_str new_key = TL_STR_NONE;
     if (!s.h->batch && !seen.uniq_key.data)
         s.uniq_key = new_key = new_uniq_key(io, &rq->arena);
+<<<<<<< HEAD
     s.properties = properties_build(io->send, &rq->arena, s.h->properties, &seen, new_key);
     s.asked_queue = s.queue_id;
     if (is_half(rq, &seen))
         txn_divert(&rq->arena, s.uniq_key, &s.topic, &s.queue_id, &s.properties);
     else if (!s.h->batch)
         delay(b, rq, &s, seen.delay);
+=======
+    s.properties = properties_build(io->send, &rq->arena, text, &seen, new_key);
+>>>>>>> wt-c
     if (s.h->batch)
         stage_many(io, rq, &s);
     else

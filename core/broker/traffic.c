@@ -22,8 +22,9 @@ enum { STRIPES = 16, KEY_MAX = 520, COUNTERS_PER_STRIPE_MAX = 8192, TPS_SECONDS 
 /* Messages of one topic in, or of one group's topic out. */
 struct counter {
     UT_hash_handle hh;
-    char *key; /* topic, or topic@group; owned */
-    uint64_t messages;
+    char *key;                  /* topic, or topic@group; owned */
+    uint64_t messages, sampled; /* now, and at the window's last sample */
+    int64_t sampled_ms;
     struct stats_window window;
 };
 
@@ -110,7 +111,8 @@ static void count(struct traffic *t, struct tl_str topic, struct tl_str group,
         c = xzalloc(sizeof(*c));
         c->key = xstrndup(key, len);
         HASH_ADD_KEYPTR(hh, s->counters, c->key, len, c);
-        stats_window_sample(&c->window, clock_mono_ms(), 0);
+        c->sampled_ms = clock_mono_ms();
+        stats_window_sample(&c->window, c->sampled_ms, 0);
     }
     if (c)
         c->messages += messages;
@@ -153,8 +155,11 @@ static void sample_counters(struct traffic *t, int64_t mono_ms)
 {
     for (int i = 0; i < STRIPES; i++) {
         lock_take(&t->stripe[i].lock);
-        for (struct counter *c = t->stripe[i].counters; c; c = c->hh.next)
+        for (struct counter *c = t->stripe[i].counters; c; c = c->hh.next) {
             stats_window_sample(&c->window, mono_ms, c->messages);
+            c->sampled = c->messages;
+            c->sampled_ms = mono_ms;
+        }
         lock_drop(&t->stripe[i].lock);
     }
 }
@@ -184,6 +189,7 @@ void traffic_sample(struct traffic *t, int64_t now_ms)
 
 /* ---- rates ------------------------------------------------------------------------------ */
 
+/* As of the last sample: in Java, too, a topic's rate is 0 until it was sampled once. */
 static double tps(struct traffic *t, struct tl_str topic, struct tl_str group)
 {
     char key[KEY_MAX];
@@ -197,7 +203,7 @@ static double tps(struct traffic *t, struct tl_str topic, struct tl_str group)
     lock_take(&s->lock);
     HASH_FIND(hh, s->counters, key, len, c);
     if (c)
-        rate = stats_window_rate(&c->window, clock_mono_ms(), c->messages, TPS_SECONDS);
+        rate = stats_window_rate(&c->window, c->sampled_ms, c->sampled, TPS_SECONDS);
     lock_drop(&s->lock);
     return rate;
 }

@@ -43,11 +43,19 @@ void ns_put_kv(void *ctx, struct request *rq)
         request_fail(rq, RS_SYSTEM_ERROR, "namespace or key is null");
         return;
     }
-    int rc = kv_put(n->kv, h->namespace_, h->key, h->value);
+    /* A key without a value is none. */
+    int rc = h->value.data ? kv_put(n->kv, h->namespace_, h->key, h->value)
+                           : kv_delete(n->kv, h->namespace_, h->key);
     if (rc)
         request_fail_error(rq, rc);
     else
         request_ok(rq);
+}
+
+/* As Java prints a string that may be null. */
+static struct tl_str shown(struct tl_str s)
+{
+    return s.data ? s : TL_STR("null");
 }
 
 void ns_get_kv(void *ctx, struct request *rq)
@@ -62,7 +70,7 @@ void ns_get_kv(void *ctx, struct request *rq)
         request_reply(rq, &(struct reply){.header = &value_response_header, .ext = &ext});
     } else {
         request_fail(rq, RS_QUERY_NOT_FOUND, "No config item, Namespace: %.*s Key: %.*s",
-                     TL_STR_ARG(h->namespace_), TL_STR_ARG(h->key));
+                     TL_STR_ARG(shown(h->namespace_)), TL_STR_ARG(shown(h->key)));
     }
     strbuf_release(&value);
 }
@@ -89,7 +97,7 @@ void ns_list_kv(void *ctx, struct request *rq)
         reply_json(rq, table);
     else
         request_fail(rq, RS_QUERY_NOT_FOUND, "No config item, Namespace: %.*s",
-                     TL_STR_ARG(h->namespace_));
+                     TL_STR_ARG(shown(h->namespace_)));
 }
 
 /* ---- permissions -------------------------------------------------------------------------- */
@@ -145,14 +153,14 @@ void ns_register_topic(void *ctx, struct request *rq)
 {
     struct namesrv *n = ctx;
     const struct topic_request *h = request_header(rq);
-    struct topic_route route;
-    int rc = topic_route_parse(rq->cmd.body, &route);
+    struct topic_route route = {0};
+    int rc = rq->cmd.body.len ? topic_route_parse(rq->cmd.body, &route) : 0;
 
     if (rc) {
         request_fail_error(rq, rc);
         return;
     }
-    if (h->topic.len)
+    if (h->topic.len && rq->cmd.body.len)
         topology_add_topic(n->topology, h->topic, &route);
     topic_route_release(&route);
     request_ok(rq);

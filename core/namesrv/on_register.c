@@ -25,6 +25,10 @@ void ns_register_broker(void *ctx, struct request *rq)
         request_fail(rq, RS_SYSTEM_ERROR, "crc32 not match");
         return;
     }
+    if (!h->broker_addr.data || !h->ha_server_addr.data) {
+        request_fail(rq, RS_SYSTEM_ERROR, "register broker failed");
+        return;
+    }
     int rc = registration_parse(body, h->compressed, &r);
     if (rc) {
         request_fail_error(rq, rc);
@@ -69,7 +73,9 @@ void ns_unregister_broker(void *ctx, struct request *rq)
     struct namesrv *n = ctx;
     const struct broker_request *h = request_header(rq);
 
-    topology_unregister(n->topology, h->cluster_name, h->broker_name, h->broker_addr);
+    /* Who is not named completely is not there. */
+    if (h->cluster_name.data && h->broker_name.data && h->broker_addr.data)
+        topology_unregister(n->topology, h->cluster_name, h->broker_name, h->broker_addr);
     request_ok(rq);
 }
 
@@ -82,6 +88,16 @@ void ns_query_data_version(void *ctx, struct request *rq)
     struct strbuf text;
     json_t *v = rq->cmd.body.len ? json_parse(rq->cmd.body) : NULL;
 
+    if (!h->cluster_name.data || !h->broker_addr.data) {
+        request_fail(rq, RS_SYSTEM_ERROR, "the custom field <%s> is null",
+                     h->cluster_name.data ? "brokerAddr" : "clusterName");
+        json_decref(v);
+        return;
+    }
+    if (rq->cmd.body.len && !v) {
+        request_fail_error(rq, TL_EFORMAT);
+        return;
+    }
     strbuf_init(&text);
     data_version_from_json(&theirs, v);
     json_decref(v);

@@ -59,7 +59,7 @@ static struct group *find_group(const struct topology *t, struct tl_str name)
 {
     struct group *g;
 
-    HASH_FIND(hh, t->groups, name.data, name.len, g);
+    HASH_FIND(hh, t->groups, name.data ? name.data : "", name.len, g);
     return g;
 }
 
@@ -515,8 +515,11 @@ json_t *topology_members(struct topology *t, struct tl_str cluster, struct tl_st
         o = group_json(g);
         json_object_del(o, "enableActingMaster");
     } else {
-        o = json_pack("{s:{}, s:s%, s:s%}", "brokerAddrs", "brokerName", name.data, name.len,
-                      "cluster", cluster.data ? cluster.data : "", cluster.len);
+        o = json_pack("{s:{}}", "brokerAddrs");
+        if (name.data)
+            json_set_str(o, "brokerName", name);
+        if (cluster.data)
+            json_set_str(o, "cluster", cluster);
     }
     rwlock_drop(&t->lock);
     return json_pack("{s:o}", "brokerMemberGroup", o);

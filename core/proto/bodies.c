@@ -32,14 +32,8 @@ static void parse_subscriptions(struct heartbeat_consumer *c, const json_t *list
     c->subs = xcalloc(json_array_size(list) + 1, sizeof(*c->subs));
     json_array_foreach(list, i, o)
     {
-        struct tl_str topic = json_get_str(o, "topic");
-        struct subscription *s = &c->subs[c->nsubs];
-        if (!topic.len || subscription_init(s, topic, json_get_str(o, "subString"),
-                                            json_get_str(o, "expressionType"),
-                                            json_get_i64(o, "subVersion", 0)))
-            continue;
-        s->class_filter_mode = json_get_bool(o, "classFilterMode", false);
-        c->nsubs++;
+        if (!subscription_from_json(&c->subs[c->nsubs], o))
+            c->nsubs++;
     }
 }
 
@@ -47,16 +41,20 @@ static int parse_consumer(struct heartbeat_consumer *c, const json_t *o)
 {
     const json_t *subs = json_get_array(o, "subscriptionDataSet");
 
+    if (json_is_null(json_object_get(o, "subscriptionDataSet")))
+        return tl_fail(TL_EFORMAT, "heartbeat: subscriptionDataSet is null");
+    if (!json_is_string(json_object_get(o, "groupName")))
+        return tl_fail(TL_EFORMAT, "heartbeat: a group without a name");
     if (json_array_size(subs) > HEARTBEAT_SUBSCRIPTIONS_MAX)
         return tl_fail(TL_ELIMIT, "heartbeat: %zu subscriptions of a group, at most %d",
                        json_array_size(subs), HEARTBEAT_SUBSCRIPTIONS_MAX);
     *c = (struct heartbeat_consumer){
         .group = dup_str(json_get_str(o, "groupName")),
         .type = (enum consume_type)json_get_enum(o, "consumeType", consume_type_names, 3,
-                                                 CONSUME_PASSIVELY),
+                                                 CONSUME_UNKNOWN),
         .model = (enum message_model)json_get_enum(o, "messageModel", message_model_names, 2,
-                                                   MODEL_CLUSTERING),
-        .from_where = json_get_enum(o, "consumeFromWhere", consume_from_where_names, 6, 0),
+                                                   MODEL_UNKNOWN),
+        .from_where = json_get_enum(o, "consumeFromWhere", consume_from_where_names, 6, -1),
         .unit_mode = json_get_bool(o, "unitMode", false),
     };
     parse_subscriptions(c, subs);
@@ -71,23 +69,24 @@ static int parse_groups(const json_t *root, struct heartbeat *out)
     const json_t *o;
     int rc;
 
+    if (json_is_null(json_object_get(root, "consumerDataSet")) ||
+        json_is_null(json_object_get(root, "producerDataSet")))
+        return tl_fail(TL_EFORMAT, "heartbeat: a set of groups is null");
     if (n > HEARTBEAT_GROUPS_MAX)
         return tl_fail(TL_ELIMIT, "heartbeat: %zu groups, at most %d", n, HEARTBEAT_GROUPS_MAX);
     out->consumers = xcalloc(json_array_size(consumers) + 1, sizeof(*out->consumers));
     out->producers = xcalloc(json_array_size(producers) + 1, sizeof(*out->producers));
     json_array_foreach(consumers, i, o)
     {
-        if (!json_get_str(o, "groupName").len)
-            continue;
         if ((rc = parse_consumer(&out->consumers[out->nconsumers], o)) != 0)
             return rc;
         out->nconsumers++;
     }
     json_array_foreach(producers, i, o)
     {
-        struct tl_str group = json_get_str(o, "groupName");
-        if (group.len)
-            out->producers[out->nproducers++] = dup_str(group);
+        if (!json_is_string(json_object_get(o, "groupName")))
+            return tl_fail(TL_EFORMAT, "heartbeat: a producer group without a name");
+        out->producers[out->nproducers++] = dup_str(json_get_str(o, "groupName"));
     }
     return 0;
 }
@@ -106,8 +105,6 @@ int heartbeat_parse(struct tl_str body, struct heartbeat *out)
     };
     if (!json_is_object(root))
         rc = tl_fail(TL_EFORMAT, "heartbeat: an object expected");
-    else if (!*out->client_id)
-        rc = tl_fail(TL_EFORMAT, "heartbeat: no clientID");
     else
         rc = parse_groups(root, out);
     json_decref(root);
@@ -130,24 +127,6 @@ void heartbeat_release(struct heartbeat *h)
     free(h->producers);
     free(h->client_id);
     *h = (struct heartbeat){0};
-}
-
-json_t *subscription_to_json(const struct subscription *s)
-{
-    json_t *o = json_object(), *codes = json_array(), *tags = json_array();
-
-    for (uint32_t i = 0; i < s->tag_count; i++) {
-        json_array_append_new(codes, json_integer(s->hashes[i]));
-        json_array_append_new(tags, json_string(s->tags[i]));
-    }
-    json_set_bool(o, "classFilterMode", s->class_filter_mode);
-    json_object_set_new(o, "codeSet", codes);
-    json_set_str(o, "expressionType", tl_str_of(s->type));
-    json_set_str(o, "subString", tl_str_of(s->expression));
-    json_set_i64(o, "subVersion", s->version);
-    json_object_set_new(o, "tagsSet", tags);
-    json_set_str(o, "topic", tl_str_of(s->topic));
-    return o;
 }
 
 static json_t *consumer_to_json(const struct heartbeat_consumer *c)
@@ -214,8 +193,10 @@ static int parse_json(struct tl_str body, struct registration *out)
     const char *key;
     int rc = 0;
 
-    if (!root)
-        return TL_EFORMAT;
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return tl_fail(TL_EFORMAT, "registration: an object expected");
+    }
     const json_t *wrapper = json_get_object(root, "topicConfigSerializeWrapper");
     if (!wrapper)
         wrapper = root; /* brokers before 3.0.11 send it bare */
@@ -341,9 +322,12 @@ int lock_body_parse(struct tl_str body, struct lock_body *out)
     const json_t *o;
     size_t i;
 
-    if (!root)
-        return tl_wrap(TL_EFORMAT, "lock request");
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return tl_fail(TL_EFORMAT, "lock request: an object expected");
+    }
     const json_t *queues = json_get_array(root, "mqSet");
+    bool null_set = json_is_null(json_object_get(root, "mqSet"));
     *out = (struct lock_body){
         .group = dup_str(json_get_str(root, "consumerGroup")),
         .client_id = dup_str(json_get_str(root, "clientId")),
@@ -353,13 +337,17 @@ int lock_body_parse(struct tl_str body, struct lock_body *out)
     {
         out->queues[out->nqueues++] = (struct lock_queue){
             .topic = dup_str(json_get_str(o, "topic")),
-            .broker_name = dup_str(json_get_str(o, "brokerName")),
+            .broker_name = json_object_get(o, "brokerName")
+                               ? dup_str(json_get_str(o, "brokerName"))
+                               : NULL,
             .queue_id = json_get_i32(o, "queueId", 0),
         };
     }
     json_decref(root);
     int rc = 0;
-    if (!*out->group || !*out->client_id)
+    if (null_set)
+        rc = tl_fail(TL_EFORMAT, "lock request: mqSet is null");
+    else if (out->nqueues && (!*out->group || !*out->client_id))
         rc = tl_fail(TL_EFORMAT, "lock request: consumerGroup and clientId are needed");
     else if (out->nqueues > LOCK_QUEUES_MAX)
         rc = tl_fail(TL_ELIMIT, "lock request: %zu queues, at most %d", out->nqueues,
@@ -384,9 +372,13 @@ void lock_body_release(struct lock_body *b)
 void message_queue_write(struct strbuf *out, struct tl_str topic, struct tl_str broker_name,
                          int32_t queue_id)
 {
-    strbuf_addz(out, "{\"brokerName\":");
-    json_write_string(out, broker_name);
-    strbuf_printf(out, ",\"queueId\":%d,\"topic\":", queue_id);
+    strbuf_addc(out, '{');
+    if (broker_name.data) {
+        strbuf_addz(out, "\"brokerName\":");
+        json_write_string(out, broker_name);
+        strbuf_addc(out, ',');
+    }
+    strbuf_printf(out, "\"queueId\":%d,\"topic\":", queue_id);
     json_write_string(out, topic);
     strbuf_addc(out, '}');
 }

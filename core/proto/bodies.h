@@ -2,7 +2,7 @@
  * bodies (subscription_, message_queue_, consume_from_where_) - heartbeat, lock, registration bodies
  *
  * HeartbeatData in all dialects (Java, Go, C++, Node): enums by name or ordinal, numbers quoted or
- * not, absent or null arrays, codeSet never trusted.  RegisterBrokerBody plain, compressed, or the
+ * not, absent arrays.  RegisterBrokerBody plain, compressed, or the
  * bare TopicConfigSerializeWrapper of old brokers.
  */
 #ifndef PROTO_BODIES_H
@@ -16,8 +16,9 @@
 #include "proto/subscription.h"
 #include "proto/topic.h"
 
-enum consume_type { CONSUME_ACTIVELY, CONSUME_PASSIVELY, CONSUME_POP };
-enum message_model { MODEL_BROADCASTING, MODEL_CLUSTERING };
+/* -1: a name that is none, or none given; tools do not show it */
+enum consume_type { CONSUME_UNKNOWN = -1, CONSUME_ACTIVELY, CONSUME_PASSIVELY, CONSUME_POP };
+enum message_model { MODEL_UNKNOWN = -1, MODEL_BROADCASTING, MODEL_CLUSTERING };
 /* names by ordinal, for bodies we write */
 extern const char *const consume_type_names[3];
 extern const char *const message_model_names[2];
@@ -29,7 +30,7 @@ struct heartbeat_consumer {
     char *group; /* owned */
     enum consume_type type;
     enum message_model model;
-    int from_where; /* index of consume_from_where_names */
+    int from_where; /* index of consume_from_where_names, or -1 */
     bool unit_mode;
     struct subscription *subs; /* owned */
     size_t nsubs;
@@ -50,8 +51,6 @@ int heartbeat_parse(struct tl_str body, struct heartbeat *out);
 void heartbeat_release(struct heartbeat *h);
 /* For our own client: the body Java would write; appended to @out. */
 void heartbeat_write(const struct heartbeat *h, struct strbuf *out);
-/* SubscriptionData as admin bodies show it; owned. */
-json_t *subscription_to_json(const struct subscription *s);
 
 struct registration { /* RegisterBrokerBody */
     struct data_version version;
@@ -71,7 +70,7 @@ void registration_write(const struct registration *r, struct strbuf *out);
 
 /* LockBatchRequestBody / UnlockBatchRequestBody and the answer's body. */
 struct lock_queue {
-    char *topic, *broker_name;
+    char *topic, *broker_name; /* broker_name may be NULL: none was given */
     int32_t queue_id;
 };
 struct lock_body {
@@ -79,10 +78,14 @@ struct lock_body {
     struct lock_queue *queues;
     size_t nqueues;
 };
+/* Without queues group and client may be empty. */
 int lock_body_parse(struct tl_str body, struct lock_body *out);
 void lock_body_release(struct lock_body *b);
 
-/* {"brokerName":"b","queueId":0,"topic":"T"}: the key object of offset tables; appended. */
+/*
+ * {"brokerName":"b","queueId":0,"topic":"T"}: the key object of offset tables; appended.  An absent
+ * broker name is left out.
+ */
 void message_queue_write(struct strbuf *out, struct tl_str topic, struct tl_str broker_name,
                          int32_t queue_id);
 

@@ -29,6 +29,7 @@ struct command {
     struct kv *ext;       /* in the arena; ext_count of them */
     uint32_t ext_count;
     bool has_ext;       /* the header had an extFields object (maybe empty) */
+    bool nothing;       /* the header was empty or no object: passed over, as in Java */
     struct tl_str body; /* slice of the frame; absent when empty */
     enum serialize_type type;
 };

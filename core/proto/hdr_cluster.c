@@ -3,9 +3,9 @@
 #define F(member, wire, flags) FIELD(struct register_broker_request, member, wire, NULL, flags)
 static const struct field register_broker_request_fields[] = {
     F(broker_name, "brokerName", REQUIRED),
-    F(broker_addr, "brokerAddr", REQUIRED),
+    F(broker_addr, "brokerAddr", 0),
     F(cluster_name, "clusterName", REQUIRED),
-    F(ha_server_addr, "haServerAddr", REQUIRED),
+    F(ha_server_addr, "haServerAddr", 0),
     F(broker_id, "brokerId", REQUIRED),
     F(heartbeat_timeout_ms, "heartbeatTimeoutMillis", OMIT_ZERO),
     F(enable_acting_master, "enableActingMaster", 0),
@@ -23,7 +23,7 @@ static const struct field register_broker_response_fields[] = {
 const struct header register_broker_response_header =
     HEADER(struct register_broker_response, register_broker_response_fields);
 
-#define F(member, wire) FIELD(struct broker_request, member, wire, NULL, REQUIRED)
+#define F(member, wire) FIELD(struct broker_request, member, wire, NULL, 0)
 static const struct field broker_request_fields[] = {
     F(broker_name, "brokerName"),
     F(broker_addr, "brokerAddr"),
@@ -38,7 +38,7 @@ const struct header broker_request_header =
 static const struct field broker_heartbeat_request_fields[] = {
     F(cluster_name, "clusterName", REQUIRED),
     F(broker_addr, "brokerAddr", REQUIRED),
-    F(broker_name, "brokerName", REQUIRED),
+    F(broker_name, "brokerName", 0),
     F(broker_id, "brokerId", 0),
     F(heartbeat_timeout_ms, "heartbeatTimeoutMills", OMIT_ZERO),
 };
@@ -47,7 +47,7 @@ const struct header broker_heartbeat_request_header =
     HEADER(struct broker_heartbeat_request, broker_heartbeat_request_fields);
 
 static const struct field broker_name_request_fields[] = {
-    FIELD(struct broker_name_request, broker_name, "brokerName", NULL, REQUIRED),
+    FIELD(struct broker_name_request, broker_name, "brokerName", NULL, 0),
     FIELD(struct broker_name_request, cluster_name, "clusterName", NULL, 0),
 };
 const struct header broker_name_request_header =
@@ -80,7 +80,7 @@ const struct header value_response_header =
     HEADER(struct value_response, value_response_fields);
 
 static const struct field cluster_request_fields[] = {
-    FIELD(struct cluster_request, cluster, "cluster", NULL, REQUIRED),
+    FIELD(struct cluster_request, cluster, "cluster", NULL, 0),
 };
 const struct header cluster_request_header =
     HEADER(struct cluster_request, cluster_request_fields);

@@ -20,7 +20,7 @@ struct register_broker_response {
 };
 extern const struct header register_broker_response_header;
 
-struct broker_request { /* 104, 322: the four of them required */
+struct broker_request { /* 104, 322 */
     struct tl_str broker_name, broker_addr, cluster_name;
     int64_t broker_id;
 };

@@ -4,17 +4,17 @@
 static const struct field pull_request_fields[] = {
     F(consumer_group, "consumerGroup", REQUIRED),
     F(topic, "topic", REQUIRED),
-    F(queue_id, "queueId", REQUIRED),
-    F(queue_offset, "queueOffset", REQUIRED),
-    F(max_msg_nums, "maxMsgNums", REQUIRED),
-    F(sys_flag, "sysFlag", REQUIRED),
-    F(commit_offset, "commitOffset", REQUIRED),
-    F(suspend_timeout_ms, "suspendTimeoutMillis", REQUIRED),
+    F(queue_id, "queueId", REQUIRED | NUMBER),
+    F(queue_offset, "queueOffset", REQUIRED | NUMBER),
+    F(max_msg_nums, "maxMsgNums", REQUIRED | NUMBER),
+    F(sys_flag, "sysFlag", REQUIRED | NUMBER),
+    F(commit_offset, "commitOffset", NUMBER),
+    F(suspend_timeout_ms, "suspendTimeoutMillis", NUMBER),
     F(subscription, "subscription", 0),
-    F(sub_version, "subVersion", REQUIRED),
+    F(sub_version, "subVersion", NUMBER),
     F(expression_type, "expressionType", 0),
-    F(max_msg_bytes, "maxMsgBytes", 0),
-    F(request_source, "requestSource", 0),
+    F(max_msg_bytes, "maxMsgBytes", NUMBER),
+    F(request_source, "requestSource", NUMBER),
 };
 #undef F
 const struct header pull_request_header = HEADER(struct pull_request, pull_request_fields);
@@ -27,14 +27,19 @@ static const struct field pull_response_fields[] = {
     F(max_offset, "maxOffset", 0),
     F(topic_sys_flag, "topicSysFlag", 0),
     F(group_sys_flag, "groupSysFlag", 0),
-    F(forbidden_type, "forbiddenType", OMIT_ZERO),
 };
 #undef F
 const struct header pull_response_header = HEADER(struct pull_response, pull_response_fields);
 
+static const struct field forbidden_response_fields[] = {
+    FIELD(struct forbidden_response, forbidden_type, "forbiddenType", NULL, 0),
+};
+const struct header forbidden_response_header =
+    HEADER(struct forbidden_response, forbidden_response_fields);
+
 #define F(member, wire, flags) FIELD(struct query_offset_request, member, wire, NULL, flags)
 static const struct field query_offset_request_fields[] = {
-    F(consumer_group, "consumerGroup", REQUIRED),
+    F(consumer_group, "consumerGroup", 0),
     F(topic, "topic", REQUIRED),
     F(queue_id, "queueId", REQUIRED),
     FIELD_DEF(struct query_offset_request, set_zero_if_not_found, "setZeroIfNotFound", NULL, 0,

@@ -19,9 +19,13 @@ extern const struct header pull_request_header;
 struct pull_response {
     int64_t suggest_which_broker_id, next_begin_offset, min_offset, max_offset;
     int32_t topic_sys_flag, group_sys_flag;
-    int32_t forbidden_type; /* OMIT_ZERO */
 };
 extern const struct header pull_response_header;
+
+struct forbidden_response { /* of a pull that is not allowed */
+    int32_t forbidden_type;
+};
+extern const struct header forbidden_response_header;
 
 struct query_offset_request {
     struct tl_str consumer_group, topic;

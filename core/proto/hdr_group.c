@@ -9,7 +9,7 @@ const struct header heartbeat_response_header =
     HEADER(struct heartbeat_response, heartbeat_response_fields);
 
 static const struct field unregister_client_request_fields[] = {
-    FIELD(struct unregister_client_request, client_id, "clientID", NULL, REQUIRED),
+    FIELD(struct unregister_client_request, client_id, "clientID", NULL, 0),
     FIELD(struct unregister_client_request, producer_group, "producerGroup", NULL, 0),
     FIELD(struct unregister_client_request, consumer_group, "consumerGroup", NULL, 0),
 };

@@ -21,7 +21,7 @@ struct send_request {
 };
 extern const struct header send_request_header;
 /* index of fields in `present` that handlers ask for */
-enum { SEND_HAS_MAX_RECONSUME_TIMES = 1 << 0 };
+enum { SEND_HAS_MAX_RECONSUME_TIMES = 1 << 0, SEND_HAS_DEFAULT_QUEUES = 1 << 4 };
 bool send_request_has_max_reconsume(const struct send_request *h);
 
 struct send_response {

@@ -67,6 +67,9 @@ int header_decode(const struct header *h, const struct kv *kv, size_t n, bool al
         const struct field *f = &h->fields[at];
         if (set_value(f, base + f->offset, kv[i].value))
             present |= UINT64_C(1) << at;
+        else if ((f->flags & NUMBER) && (aliases || !f->alias))
+            return tl_fail(TL_EFORMAT, "the custom field <%s> is not a number: \"%.*s\"",
+                           f->name, TL_STR_ARG(kv[i].value));
         hint = (size_t)at + 1;
     }
     for (size_t i = 0; i < h->nfields; i++) {

@@ -6,7 +6,9 @@
  * it back, checks REQUIRED and prints it for the log.  No request parses its own fields.
  *
  * Conversions as RemotingCommand.decodeCommandCustomHeader: booleans are true when the text is
- * "true" in any case, else false.  A number that does not parse counts as absent.
+ * "true" in any case, else false.  A number that does not parse counts as absent, but for fields
+ * marked NUMBER: those of headers that Java reads with its fast codec (pull, and send in its V2
+ * form: by alias).
  *
  * Absence: every optional number has a default given in the table (FIELD_DEF), 0 otherwise; a
  * string is the absent slice; to know whether an optional field came, mark a `uint64_t present`
@@ -25,6 +27,7 @@ enum field_type { FIELD_STR, FIELD_BOOL, FIELD_I32, FIELD_I64 };
 enum field_flags {
     REQUIRED = 1 << 0,  /* @CFNotNull: absence is an error */
     OMIT_ZERO = 1 << 1, /* encoding leaves a zero / false / absent value out */
+    NUMBER = 1 << 2,    /* text that is no number is an error */
 };
 
 struct field {
@@ -67,7 +70,7 @@ struct kv {
 /*
  * Fill @out (h->size bytes) from @n decoded pairs; @aliases: match the one-letter names instead of
  * the long ones.  Returns 0, or TL_EFORMAT "the custom field <NAME> is null" for a missing
- * REQUIRED field (the text Java's checkFields uses).
+ * REQUIRED field (the text Java's checkFields uses), or TL_EFORMAT for a NUMBER that is none.
  */
 int header_decode(const struct header *h, const struct kv *kv, size_t n, bool aliases,
                   void *out);

@@ -31,23 +31,26 @@ int header_binary_decode(struct tl_str bytes, struct arena *a, struct command *o
 {
     struct reader r = reader_of(bytes.data, bytes.len);
 
+    if (!bytes.len) {
+        out->nothing = true;
+        return 0;
+    }
     out->code = (int16_t)reader_u16(&r);
     out->language = reader_u8(&r);
     out->version = (int16_t)reader_u16(&r);
     out->opaque = (int32_t)reader_u32(&r);
     out->flag = (int32_t)reader_u32(&r);
     out->remark = reader_str(&r, reader_u32(&r));
-    struct tl_str ext = reader_str(&r, reader_u32(&r));
+    uint32_t len = reader_u32(&r);
+    struct tl_str ext = (int32_t)len < 0 ? TL_STR_NONE : reader_str(&r, len);
     if (r.failed)
         return tl_fail(TL_EFORMAT, "binary header: cut short after %zu bytes", bytes.len);
-    if (reader_left(&r))
-        return tl_fail(TL_EFORMAT, "binary header: %zu bytes behind its end", reader_left(&r));
     if (!out->remark.len)
         out->remark = TL_STR_NONE;
     if (!language_name(out->language))
-        return tl_fail(TL_EFORMAT, "binary header: unknown language number %d", out->language);
+        out->language = -1;
     out->has_ext = ext.len > 0;
-    return decode_ext(ext, a, out);
+    return ext.len ? decode_ext(ext, a, out) : 0;
 }
 
 static void put16(struct strbuf *out, unsigned v)

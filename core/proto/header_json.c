@@ -1,7 +1,8 @@
 /*
  * A pull parser over one buffer: a value is taken as a slice of it; only strings with a backslash
- * are copied, unescaped, into the arena.  Tolerant as fastjson is where clients need it: ext values
- * that are numbers, booleans, objects; quoted numbers; unknown members; any order and case.
+ * are copied, unescaped, into the arena.  Tolerant as fastjson is: ext values that are numbers,
+ * booleans, objects; quoted numbers; unknown members; any order and case; single quotes, bare
+ * names, comments, a mark of byte order.
  */
 #include "proto/header_json.h"
 
@@ -20,11 +21,28 @@ static int bad(const struct cursor *c, const char *what)
     return tl_fail(TL_EFORMAT, "JSON header: %s at byte %zu", what, (size_t)(c->at - c->start));
 }
 
+/* Behind a comment that begins at c->at, or false. */
+static bool skip_comment(struct cursor *c)
+{
+    size_t left = (size_t)(c->end - c->at);
+
+    if (left < 2 || c->at[0] != '/' || (c->at[1] != '*' && c->at[1] != '/'))
+        return false;
+    const char *until = c->at[1] == '*' ? "*/" : "\n";
+    size_t n = strlen(until);
+    const char *end = memmem(c->at + 2, left - 2, until, n);
+    c->at = end ? end + n : c->end;
+    return true;
+}
+
 static void skip_blanks(struct cursor *c)
 {
-    while (c->at < c->end &&
-           (*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
-        c->at++;
+    while (c->at < c->end) {
+        if (*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r')
+            c->at++;
+        else if (!skip_comment(c))
+            return;
+    }
 }
 
 static bool eat(struct cursor *c, char ch)
@@ -36,13 +54,13 @@ static bool eat(struct cursor *c, char ch)
     return true;
 }
 
-static int hex4(const char *p, const char *end, uint32_t *out)
+static int hex(const char *p, const char *end, int digits, uint32_t *out)
 {
     uint32_t v = 0;
 
-    if (end - p < 4)
+    if (end - p < digits)
         return -1;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < digits; i++) {
         unsigned ch = (unsigned char)p[i], d;
         if (ch - '0' < 10)
             d = ch - '0';
@@ -81,11 +99,11 @@ static int unescape_unit(const char **at, const char *end, char **out)
 {
     uint32_t cp, low;
 
-    if (hex4(*at, end, &cp))
+    if (hex(*at, end, 4, &cp))
         return -1;
     *at += 4;
     if (cp >= 0xd800 && cp < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' &&
-        !hex4(*at + 2, end, &low) && low >= 0xdc00 && low < 0xe000) {
+        !hex(*at + 2, end, 4, &low) && low >= 0xdc00 && low < 0xe000) {
         cp = 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
         *at += 6;
     } else if (cp >= 0xd800 && cp < 0xe000) {
@@ -98,6 +116,7 @@ static int unescape_unit(const char **at, const char *end, char **out)
 /* [from, end) holds backslashes; the text never grows. */
 static int unescape(struct cursor *c, const char *from, const char *end, struct tl_str *out)
 {
+    uint32_t unit;
     char *text = arena_alloc(c->arena, (size_t)(end - from) + 1), *to = text;
 
     while (from < end) {
@@ -122,6 +141,12 @@ static int unescape(struct cursor *c, const char *from, const char *end, struct 
             if (unescape_unit(&from, end, &to))
                 return bad(c, "bad \\u escape");
             break;
+        case 'x':
+            if (hex(from, end, 2, &unit))
+                return bad(c, "bad \\x escape");
+            to = put_utf8(to, unit);
+            from += 2;
+            break;
         default: return bad(c, "unknown escape");
         }
     }
@@ -129,16 +154,16 @@ static int unescape(struct cursor *c, const char *from, const char *end, struct 
     return 0;
 }
 
-/* A string; c->at stands on its opening quote. */
+/* A string; c->at stands on its opening quote, which closes it, too. */
 static int parse_string(struct cursor *c, struct tl_str *out)
 {
-    const char *from = ++c->at;
+    const char quote = *c->at, *from = ++c->at;
     bool escaped = false;
 
     for (;; c->at++) {
         if (c->at == c->end)
             return bad(c, "string without its end");
-        if (*c->at == '"')
+        if (*c->at == quote)
             break;
         if (*c->at == '\\') {
             escaped = true;
@@ -185,7 +210,7 @@ static int parse_nested(struct cursor *c, struct tl_str *out)
         if (c->at == c->end)
             return bad(c, "value without its end");
         char ch = *c->at;
-        if (ch == '"') {
+        if (ch == '"' || ch == '\'') {
             struct tl_str ignored;
             if ((rc = parse_string(c, &ignored)) != 0)
                 return rc;
@@ -212,7 +237,7 @@ static int parse_value(struct cursor *c, struct tl_str *out)
     skip_blanks(c);
     if (c->at == c->end)
         return bad(c, "value missing");
-    if (*c->at == '"')
+    if (*c->at == '"' || *c->at == '\'')
         return parse_string(c, out);
     if (*c->at == '{' || *c->at == '[')
         return parse_nested(c, out);
@@ -221,12 +246,26 @@ static int parse_value(struct cursor *c, struct tl_str *out)
     return rc;
 }
 
+static bool in_bare_name(char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+           ch == '_' || ch == '$';
+}
+
 static int parse_key(struct cursor *c, struct tl_str *out)
 {
+    int rc = 0;
+
     skip_blanks(c);
-    if (c->at == c->end || *c->at != '"')
-        return bad(c, "member name expected");
-    int rc = parse_string(c, out);
+    const char *from = c->at;
+    if (c->at < c->end && (*c->at == '"' || *c->at == '\'')) {
+        rc = parse_string(c, out);
+    } else {
+        while (c->at < c->end && in_bare_name(*c->at))
+            c->at++;
+        *out = tl_str_n(from, (size_t)(c->at - from));
+        rc = c->at > from ? 0 : bad(c, "member name expected");
+    }
     if (rc)
         return rc;
     return eat(c, ':') ? 0 : bad(c, "':' expected");
@@ -264,12 +303,23 @@ static int parse_ext(struct cursor *c, struct command *out)
     return -rc;
 }
 
+/* Fractions are cut; true is 1 and false 0. */
 static int set_i32(const struct cursor *c, struct tl_str value, int32_t *out)
 {
-    if (!value.data)
+    double number;
+
+    if (!value.data || tl_str_i32(tl_str_trim(value), out))
         return 0;
-    return tl_str_i32(tl_str_trim(value), out) ? 0
-                                               : bad(c, "a fixed field is not a 32-bit number");
+    if (tl_str_is(value, "true") || tl_str_is(value, "false")) {
+        *out = value.len == 4;
+        return 0;
+    }
+    bool fraction = memchr(value.data, '.', value.len) || memchr(value.data, 'e', value.len);
+    if (!fraction || !tl_str_f64(value, &number) || number >= 2147483648.0 ||
+        number <= -2147483649.0)
+        return bad(c, "a fixed field is not a 32-bit number");
+    *out = (int32_t)number;
+    return 0;
 }
 
 static int set_language(const struct cursor *c, struct tl_str value, int32_t *out)
@@ -280,6 +330,8 @@ static int set_language(const struct cursor *c, struct tl_str value, int32_t *ou
         if (!language_name(ordinal))
             return bad(c, "unknown language number");
         *out = ordinal;
+    } else if (value.len && (value.data[0] == '[' || value.data[0] == '{')) {
+        return bad(c, "a language that is no name");
     } else if (value.data) {
         *out = language_ordinal(value.data, value.len);
     }
@@ -323,8 +375,33 @@ static int parse_member(struct cursor *c, struct command *out)
     case M_VERSION: return set_i32(c, value, &out->version);
     case M_LANGUAGE: return set_language(c, value, &out->language);
     case M_REMARK: out->remark = value; return 0;
-    default: return 0;
+    default: return tl_str_is(key, "@type") ? bad(c, "a type is named") : 0;
     }
+}
+
+static bool is_utf8(struct tl_str s)
+{
+    uint32_t cp;
+
+    for (size_t i = 0, n; i < s.len; i += n) {
+        uint64_t eight;
+        n = 8;
+        if (s.len - i >= 8) {
+            memcpy(&eight, s.data + i, 8);
+            if (!(eight & UINT64_C(0x8080808080808080)))
+                continue;
+        }
+        if ((n = tl_utf8_decode(s.data + i, s.len - i, &cp)) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* A header that is a number, a text, a list, or empty: Java neither answers nor closes. */
+static bool says_nothing(const struct cursor *c)
+{
+    return c->at == c->end || (*c->at != '{' && *c->at != 'n' && *c->at != 't' &&
+                               *c->at != 'f' && strchr("[\"'-+.0123456789", *c->at));
 }
 
 int header_json_decode(struct tl_str text, struct arena *a, struct command *out)
@@ -332,10 +409,22 @@ int header_json_decode(struct tl_str text, struct arena *a, struct command *out)
     struct cursor c = {text.data, text.data, text.data + text.len, a};
     int rc = 0, more = 1;
 
-    if (!text.len || !eat(&c, '{'))
+    if (!is_utf8(text))
+        return bad(&c, "not UTF-8");
+    if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
+        c.at += 3;
+    skip_blanks(&c);
+    if (says_nothing(&c)) {
+        out->nothing = true;
+        return 0;
+    }
+    out->language = 0; /* JAVA, where none is named */
+    if (!eat(&c, '{'))
         return bad(&c, "an object expected");
-    if (eat(&c, '}'))
+    if (eat(&c, '}')) {
         more = 0;
+        out->nothing = true;
+    }
     while (more > 0) {
         if ((rc = parse_member(&c, out)) != 0)
             return rc;
@@ -351,15 +440,24 @@ int header_json_decode(struct tl_str text, struct arena *a, struct command *out)
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* Quoted; only control characters, quotes and backslashes need an escape. */
+/*
+ * Quoted; only control characters, quotes and backslashes need an escape.  What came in by a binary
+ * header need not be UTF-8: Java has replaced such bytes on the way in.
+ */
 static void put_string(struct strbuf *out, struct tl_str s)
 {
     char *p = strbuf_reserve(out, s.len * 6 + 2), *to = p;
+    bool clean = is_utf8(s);
+    uint32_t cp;
 
     *to++ = '"';
     for (size_t i = 0; i < s.len; i++) {
         unsigned char ch = (unsigned char)s.data[i];
-        if (ch >= 0x20 && ch != '"' && ch != '\\' && ch != 0x7f) {
+        if (!clean && ch >= 0x80) {
+            size_t n = tl_utf8_decode(s.data + i, s.len - i, &cp);
+            to = put_utf8(to, n ? cp : 0xfffd);
+            i += n ? n - 1 : 0;
+        } else if (ch >= 0x20 && ch != '"' && ch != '\\' && ch != 0x7f) {
             *to++ = (char)ch;
         } else if (ch == '"' || ch == '\\') {
             *to++ = '\\';

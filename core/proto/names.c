@@ -43,8 +43,6 @@ static bool legal(struct tl_str name)
 
 static int check(struct tl_str name, const char *what)
 {
-    if (!tl_str_trim(name).len)
-        return tl_fail(TL_EINVAL, "The specified %s is blank.", what);
     if (!legal(name))
         return tl_fail(
             TL_EINVAL,
@@ -55,6 +53,8 @@ static int check(struct tl_str name, const char *what)
 
 int names_check_topic(struct tl_str topic)
 {
+    if (!tl_str_trim(topic).len)
+        return tl_fail(TL_EINVAL, "The specified topic is blank.");
     int rc = check(topic, "topic");
     if (rc)
         return rc;

@@ -100,7 +100,7 @@ int topic_config_from_json(struct topic_config *t, const json_t *o)
         return tl_fail(TL_EFORMAT, "topic settings without topicName");
     int32_t reads = json_get_i32(o, "readQueueNums", 16),
             writes = json_get_i32(o, "writeQueueNums", 16);
-    if (reads < 0 || reads > QUEUES_MAX || writes < 0 || writes > QUEUES_MAX)
+    if (reads > QUEUES_MAX || writes > QUEUES_MAX)
         return tl_fail(TL_EFORMAT, "topic %.*s: %d read and %d write queues, at most %d",
                        TL_STR_ARG(name), reads, writes, QUEUES_MAX);
     topic_config_init(t, name, reads, json_get_i32(o, "perm", PERM_READ | PERM_WRITE));
@@ -152,7 +152,7 @@ static const struct attribute {
     bool changeable;
 } attributes_known[] = {
     {"cleanup.policy", "DELETE|COMPACTION", false},
-    {"message.type", "UNSPECIFIED|NORMAL|FIFO|DELAY|TRANSACTION|MIXED", true},
+    {"message.type", "UNSPECIFIED|TRANSACTION|FIFO|MIXED|DELAY|NORMAL", true},
     {"queue.type", "BatchCQ|SimpleCQ|RocksDBCQ", false},
     {"reserve.time", NULL, true},
 };
@@ -179,54 +179,102 @@ static bool attribute_takes(const struct attribute *a, struct tl_str value)
     return false;
 }
 
-static int attribute_set(json_t *to, const struct attribute *a, struct tl_str value,
-                         bool create)
+/* "+message.type=FIFO" or "-message.type" as name with sign and value (AttributeParser). */
+static int attribute_parse(struct tl_str piece, struct tl_str *name, struct tl_str *value)
 {
-    if (!attribute_takes(a, value))
-        return tl_fail(TL_EFORMAT, "value is not in set: %.*s is no value of %s",
-                       TL_STR_ARG(value), a->key);
-    if (!create && !a->changeable && !tl_str_eq(json_get_str(to, a->key), value))
-        return tl_fail(TL_EFORMAT, "attempt to update an unchangeable attribute. key: %s",
-                       a->key);
-    json_set_str(to, a->key, value);
+    bool has_value = piece.len && memchr(piece.data, '=', piece.len);
+
+    *name = tl_str_cut(&piece, '=');
+    *value = tl_str_cut(&piece, '=');
+    if (has_value && !value->len)
+        return tl_fail(TL_EFORMAT, "attribute without a value: %.*s", TL_STR_ARG(*name));
+    if (has_value && !memchr(name->data ? name->data : "", '+', name->len))
+        return tl_fail(TL_EFORMAT, "add/alter attribute format is wrong: %.*s",
+                       TL_STR_ARG(*name));
+    if (!has_value && !memchr(name->data ? name->data : "", '-', name->len))
+        return tl_fail(TL_EFORMAT, "delete attribute format is wrong: %.*s", TL_STR_ARG(*name));
     return 0;
 }
 
-static int attribute_change(json_t *to, struct tl_str piece, bool create)
+/* What of a change can be said before its value is looked at (AttributeUtil). */
+static int attribute_check(const json_t *now, const json_t *seen, struct tl_str name,
+                           bool create)
 {
-    char sign = piece.len ? piece.data[0] : ' ';
-    struct tl_str value = piece.len ? tl_str_n(piece.data + 1, piece.len - 1) : TL_STR_NONE;
-    struct tl_str key = tl_str_trim(tl_str_cut(&value, '='));
+    struct tl_str key = name.len ? tl_str_n(name.data + 1, name.len - 1) : TL_STR_NONE;
 
-    if (sign != '+' && sign != '-')
-        return tl_fail(TL_EFORMAT, "attributes: %.*s begins with neither + nor -",
-                       TL_STR_ARG(piece));
-    const struct attribute *a = attribute_find(key);
-    if (!a)
-        return tl_fail(TL_EFORMAT, "unsupported key: %.*s", TL_STR_ARG(key));
-    if (sign == '+')
-        return attribute_set(to, a, tl_str_trim(value), create);
+    if (!key.len || (name.data[0] != '+' && name.data[0] != '-'))
+        return tl_fail(TL_EFORMAT, "kv string format wrong.");
+    if (json_object_getn(seen, key.data, key.len))
+        return tl_fail(TL_EFORMAT, "key duplication: %.*s", TL_STR_ARG(name));
+    if (name.data[0] == '+')
+        return 0;
     if (create)
         return tl_fail(TL_EFORMAT,
-                       "only add attribute is supported while creating topic. key: %s", a->key);
-    if (!a->changeable)
+                       "only add attribute is supported while creating topic. key: %.*s",
+                       TL_STR_ARG(key));
+    if (!json_object_getn(now, key.data, key.len))
+        return tl_fail(TL_EFORMAT, "attempt to delete a nonexistent key: %.*s",
+                       TL_STR_ARG(key));
+    return 0;
+}
+
+static int refuse_value(const struct attribute *a)
+{
+    struct strbuf set;
+
+    if (!a->values)
+        return tl_fail(TL_EFORMAT, "value is not in range(-1, 9223372036854775807)");
+    strbuf_init(&set);
+    for (struct tl_str rest = tl_str_of(a->values); rest.data;) {
+        if (set.len)
+            strbuf_addz(&set, ", ");
+        strbuf_addstr(&set, tl_str_cut(&rest, '|'));
+    }
+    int rc = tl_fail(TL_EFORMAT, "value is not in set: [%s]", set.data);
+    strbuf_release(&set);
+    return rc;
+}
+
+static int attribute_change(json_t *to, struct tl_str name, struct tl_str value, bool create)
+{
+    struct tl_str key = tl_str_n(name.data + 1, name.len - 1);
+    const struct attribute *a = attribute_find(key);
+
+    if (!a)
+        return tl_fail(TL_EFORMAT, "unsupported key: %.*s", TL_STR_ARG(key));
+    if (!create && !a->changeable)
         return tl_fail(TL_EFORMAT, "attempt to update an unchangeable attribute. key: %s",
                        a->key);
-    json_object_del(to, a->key);
+    if (name.data[0] == '-') {
+        json_object_del(to, a->key);
+        return 0;
+    }
+    if (!attribute_takes(a, value))
+        return refuse_value(a);
+    json_set_str(to, a->key, value);
     return 0;
 }
 
 int topic_attributes_apply(json_t *attributes, struct tl_str change, bool create)
 {
-    for (struct tl_str rest = change; rest.data && rest.len;) {
-        struct tl_str piece = tl_str_trim(tl_str_cut(&rest, ','));
-        if (!piece.len)
-            continue;
-        int rc = attribute_change(attributes, piece, create);
-        if (rc)
-            return rc;
+    json_t *now = json_deep_copy(attributes), *seen = json_object();
+    struct tl_str rest = change, name, value;
+    int rc = 0;
+
+    while (rest.len && rest.data[rest.len - 1] == ',') /* as Java splits */
+        rest.len--;
+    while (!rc && rest.data && change.len) {
+        if (!rest.len && rest.data == change.data)
+            break;
+        if ((rc = attribute_parse(tl_str_cut(&rest, ','), &name, &value)) ||
+            (rc = attribute_check(now, seen, name, create)) ||
+            (rc = attribute_change(attributes, name, value, create)))
+            break;
+        json_object_setn_new(seen, name.data + 1, name.len - 1, json_true());
     }
-    return 0;
+    json_decref(now);
+    json_decref(seen);
+    return rc;
 }
 
 /* ---- SubscriptionGroupConfig -------------------------------------------------------------- */
@@ -299,11 +347,49 @@ static void take_object(json_t **to, const json_t *o, const char *key)
     }
 }
 
+/* An unknown type is none, no type is CUSTOMIZED, null is no policy. */
+static void take_retry_policy(struct group_config *g, const json_t *policy)
+{
+    static const char *const types[] = {"EXPONENTIAL", "CUSTOMIZED"};
+
+    if (!policy)
+        return;
+    json_decref(g->retry_policy);
+    g->retry_policy = json_is_object(policy) ? json_deep_copy(policy) : NULL;
+    if (!g->retry_policy)
+        return;
+    if (!json_object_get(policy, "type"))
+        json_set_str(g->retry_policy, "type", TL_STR("CUSTOMIZED"));
+    else if (json_get_enum(policy, "type", types, 2, -1) < 0)
+        json_object_del(g->retry_policy, "type");
+}
+
+/* SimpleSubscriptionData: what Java reads of each. */
+static json_t *simple_subscriptions(const json_t *list)
+{
+    static const char *const texts[] = {"expression", "expressionType", "topic"};
+    json_t *out = json_array(), *one;
+    const json_t *o;
+    size_t i;
+
+    json_array_foreach(list, i, o)
+    {
+        json_array_append_new(out, one = json_object());
+        for (size_t t = 0; t < 3; t++) {
+            const json_t *v = json_object_get(o, texts[t]);
+            if (json_is_string(v))
+                json_object_set_new(one, texts[t], json_deep_copy(v));
+        }
+        json_set_i64(one, "version", json_get_i64(o, "version", 0));
+    }
+    return out;
+}
+
 int group_config_from_json(struct group_config *g, const json_t *o)
 {
     struct tl_str name = json_get_str(o, "groupName");
 
-    if (!name.len)
+    if (!name.data)
         return tl_fail(TL_EFORMAT, "group settings without groupName");
     group_config_init(g, name);
     g->consume_enable = json_get_bool(o, "consumeEnable", g->consume_enable);
@@ -324,9 +410,9 @@ int group_config_from_json(struct group_config *g, const json_t *o)
     g->which_broker_when_consume_slowly =
         json_get_i64(o, "whichBrokerWhenConsumeSlowly", g->which_broker_when_consume_slowly);
     take_object(&g->attributes, o, "attributes");
-    take_object(&g->retry_policy, o, "groupRetryPolicy");
+    take_retry_policy(g, json_object_get(o, "groupRetryPolicy"));
     const json_t *subscriptions = json_get_array(o, "subscriptionDataSet");
     if (subscriptions)
-        g->subscriptions = json_deep_copy(subscriptions);
+        g->subscriptions = simple_subscriptions(subscriptions);
     return 0;
 }

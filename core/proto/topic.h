@@ -37,13 +37,14 @@ void topic_config_release(struct topic_config *t);
 void topic_config_copy(struct topic_config *dst, const struct topic_config *src);
 bool topic_config_eq(const struct topic_config *a, const struct topic_config *b);
 json_t *topic_config_to_json(const struct topic_config *t);
-/* TL_EFORMAT when it has no topicName or numbers out of range. */
+/* TL_EFORMAT when it has no topicName or more queues than there may be. */
 int topic_config_from_json(struct topic_config *t, const json_t *o);
 /* "TopicConfig [topicName=T, ...]" as Java's toString: it stands in a remark of SEND. */
 void topic_config_text(const struct topic_config *t, struct strbuf *out);
 /*
  * Apply "+message.type=FIFO,-x" (TopicAttributes, AttributeUtil).  @create: only '+' is allowed.
- * TL_EFORMAT with the text for an unknown key, an illegal value, a change of an immutable one.
+ * TL_EFORMAT with the text for an unknown key, an illegal value, a change of an immutable one; what
+ * came before it is changed then.
  */
 int topic_attributes_apply(json_t *attributes, struct tl_str change, bool create);
 
@@ -55,7 +56,7 @@ struct group_config {
     int32_t retry_queue_nums, retry_max_times, group_sys_flag, consume_timeout_minute;
     int64_t broker_id, which_broker_when_consume_slowly;
     json_t *attributes;    /* owned, never NULL */
-    json_t *retry_policy;  /* groupRetryPolicy object; owned, never NULL */
+    json_t *retry_policy;  /* groupRetryPolicy object; owned, NULL = none */
     json_t *subscriptions; /* subscriptionDataSet array, or NULL */
 };
 

@@ -125,7 +125,11 @@ static bool take_frame(struct server_conn *sc, const struct frame *f)
         request_free(rq);
         return false;
     }
-    if (rq->cmd.flag & COMMAND_RESPONSE) {
+    if (rq->cmd.nothing) {
+        log_warn_every(1000, "frame passed over: its header says nothing peer=%s",
+                       conn_peer_text(sc->conn));
+        request_free(rq);
+    } else if (rq->cmd.flag & COMMAND_RESPONSE) {
         take_answer(sc, &rq->cmd);
         request_free(rq);
     } else {

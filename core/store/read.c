@@ -271,7 +271,7 @@ int read_messages(struct store *s, const struct read_query *q, struct read_resul
                             sizeof(out->inline_slices) / sizeof(out->inline_slices[0])};
     struct consumequeue *cq = cqset_find(&s->queues, q->topic, q->queue_id, false);
 
-    out->status = READ_NO_MATCHED_LOGIC_QUEUE;
+    out->status = READ_NO_MESSAGE_IN_QUEUE; /* Java makes the queue when it is asked for it */
     out->next_offset = out->min_offset = out->max_offset = out->bytes = 0;
     out->messages = out->scanned = out->nslices = 0;
     out->slices = out->inline_slices;
@@ -418,9 +418,8 @@ int64_t read_offset_by_time(struct store *s, struct tl_str topic, int32_t queue_
         return cq ? cq_end(cq) : 0;
     if (!upper)
         return first_later(s, cq, ms, true);
+    /* Behind the last message its offset is the answer, as in Java; before the first it is 0. */
     int64_t later = first_later(s, cq, ms, false);
-    if (later == cq_end(cq) && entry_time(s, cq, later - 1) < ms)
-        return later;
     return later > cq_begin(cq) ? later - 1 : 0;
 }
 

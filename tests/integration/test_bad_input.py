@@ -22,9 +22,9 @@ def still_serves(b):
 @pytest.mark.parametrize("data", [
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", os.urandom(4096), struct.pack(">i", -1), struct.pack(">iI", 0x7fffffff, 10),
     struct.pack(">iI", 20, 0xffffff) + b"x" * 16, struct.pack(">iI", 12, (9 << 24) | 8) + b"abcdefgh",
-    frame(0, header=b"{" * 5000), frame(0, header=b'{"code":' + b"[" * 5000), frame(0, header=b""), frame(0, header=b"null"),
+    frame(0, header=b"{" * 5000), frame(0, header=b'{"code":' + b"[" * 5000), frame(0, header=b"null"),
     frame(0, header=b'{"code":10,"extFields":{"a":"\\u12"}}'),
-], ids=["http", "noise", "negative length", "huge length", "header over frame", "unknown type", "deep objects", "deep arrays", "empty header", "null",
+], ids=["http", "noise", "negative length", "huge length", "header over frame", "unknown type", "deep objects", "deep arrays", "null",
         "bad escape"])
 def test_garbage_closes_the_connection_and_nothing_else(shared_broker, data):
     for addr in (shared_broker.addr, shared_broker.ns):
@@ -33,6 +33,16 @@ def test_garbage_closes_the_connection_and_nothing_else(shared_broker, data):
         assert c.closed.wait(5), "the connection is still open"
         c.close()
     still_serves(shared_broker)
+
+
+@pytest.mark.parametrize("header", [b"", b"  ", b"{}", b"12", b"[1]"], ids=["empty", "blank", "no member", "number", "list"])
+def test_a_header_that_says_nothing_is_passed_over(shared_broker, header):
+    for addr in (shared_broker.addr, shared_broker.ns):
+        c = Conn(addr)
+        c.raw(frame(0, header=header))
+        assert c.call(9998)["code"] == 3, "the connection goes on"
+        assert not c.replies
+        c.close()
 
 
 def test_a_truncated_frame_waits_and_harms_nobody(shared_broker):

@@ -272,8 +272,13 @@ TEST(what_a_topic_may_not_be_is_refused)
         "topic=x readQueueNums=1 writeQueueNums=1 perm=6 topicFilterType=NO_TAG", NULL);
     check_code(1, "topicFilterType = [NO_TAG] value invalid");
     ask(RQ_UPDATE_AND_CREATE_TOPIC,
-        "topic=x readQueueNums=-1 writeQueueNums=1 perm=6 topicFilterType=SINGLE_TAG", NULL);
-    check_code(29, "readQueueNums=-1: expected 0..65536");
+        "topic=x readQueueNums=65537 writeQueueNums=1 perm=6 topicFilterType=SINGLE_TAG", NULL);
+    check_code(29, "readQueueNums=65537: at most 65536");
+    ask(RQ_UPDATE_AND_CREATE_TOPIC,
+        "topic=odd readQueueNums=-1 writeQueueNums=1 perm=-1 topicFilterType=SINGLE_TAG", NULL);
+    check_code(0, "not set any response code"); /* as the Java broker */
+    ask(RQ_GET_TOPIC_STATS_INFO, "topic=odd", NULL);
+    check_code(0, NULL);
     ask(RQ_UPDATE_AND_CREATE_TOPIC,
         "topic=x writeQueueNums=1 perm=6 topicFilterType=SINGLE_TAG", NULL);
     check_code(1, "the custom field <readQueueNums> is null");
@@ -297,6 +302,23 @@ TEST(attributes_of_a_topic_are_changes)
     snprintf(ext, sizeof(ext), "%stopic=a_attr3 attributes==+message.type=MIXED", base);
     ask(RQ_UPDATE_AND_CREATE_TOPIC, ext, NULL);
     check_code(29, "MIXED message type is not supported.");
+    static const struct {
+        const char *change, *remark;
+    } wrong[] = {
+        {"+message.type=FIFO,+message.type=NORMAL", "key duplication: +message.type"},
+        {"message.type=FIFO", "add/alter attribute format is wrong: message.type"},
+        {"message.type", "delete attribute format is wrong: message.type"},
+        {"x+y=1", "kv string format wrong."},
+        {"-reserve.time", "attempt to delete a nonexistent key: reserve.time"},
+        {"+cleanup.policy=DELETE",
+         "attempt to update an unchangeable attribute. key: cleanup.policy"},
+        {"+message.type=XYZ",
+         "value is not in set: [UNSPECIFIED, TRANSACTION, FIFO, MIXED, DELAY, NORMAL]"}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(ext, sizeof(ext), "%stopic=a_attr attributes==%s", base, wrong[i].change);
+        ask(RQ_UPDATE_AND_CREATE_TOPIC, ext, NULL);
+        check_code(1, wrong[i].remark);
+    }
     create("a_attr", 4); /* without attributes the present ones stay */
     ask(RQ_GET_TOPIC_CONFIG, "topic=a_attr", NULL);
     CHECK_HAS(f.reply.body, "\"attributes\":{\"message.type\":\"FIFO\"}");
@@ -320,7 +342,12 @@ TEST(a_list_of_topics_is_created_or_refused_as_a_whole)
     ask(RQ_GET_TOPIC_CONFIG, "topic=l3", NULL);
     check_code(17, "No topic in this broker. topic: l3");
     ask(RQ_UPDATE_AND_CREATE_TOPIC_LIST, "", "{\"topicConfigList\":7}");
-    check_code(29, "the body has no topicConfigList");
+    check_code(1, "the body has no topicConfigList");
+    ask(RQ_UPDATE_AND_CREATE_TOPIC_LIST, "",
+        "{\"topicConfigList\":[{\"topicName\":\"l4\"},{\"topicName\":\"l4\",\"readQueueNums\":9}]}");
+    check_code(1, "Duplicate key l4");
+    ask(RQ_GET_TOPIC_CONFIG, "topic=l4", NULL);
+    CHECK_HAS(f.reply.body, "\"readQueueNums\":9");
     stop();
 }
 
@@ -423,6 +450,25 @@ TEST(a_list_of_groups_is_set)
     CHECK_INT(json_object_size(json_object_get(body, "subscriptionGroupTable")), 10);
     CHECK(json_get_object(body, "forbiddenTable") != NULL);
     json_decref(body);
+    stop();
+}
+
+TEST(a_group_keeps_what_java_reads_of_its_settings)
+{
+    start();
+    ask(RQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, "",
+        "{\"groupName\":\"g\",\"groupRetryPolicy\":{},\"subscriptionDataSet\":[{\"topic\":\"t\",\"x\":1}]}");
+    check_code(0, NULL);
+    ask(RQ_GET_SUBSCRIPTIONGROUP_CONFIG, "group=g", NULL);
+    CHECK_HAS(f.reply.body, "\"groupRetryPolicy\":{\"type\":\"CUSTOMIZED\"}");
+    CHECK_HAS(f.reply.body, "\"subscriptionDataSet\":[{\"topic\":\"t\",\"version\":0}]");
+    ask(RQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, "",
+        "{\"groupName\":\"g\",\"groupRetryPolicy\":null}");
+    ask(RQ_GET_SUBSCRIPTIONGROUP_CONFIG, "group=g", NULL);
+    CHECK(!memmem(f.reply.body.data, f.reply.body.len, "groupRetryPolicy", 16));
+    ask(RQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, "",
+        "{\"groupName\":\"g\",\"attributes\":{\"+no.such\":\"1\"}}");
+    check_code(1, "unsupported key: no.such");
     stop();
 }
 
@@ -533,6 +579,12 @@ TEST(a_queue_is_locked_by_one_client_at_a_time)
     CHECK_STR(f.reply.body, "{\"lockOKMQSet\":[" OK0 "]}");
     ask(RQ_LOCK_BATCH_MQ, "", "nonsense");
     CHECK_INT(f.reply.code, 1);
+    ask(RQ_LOCK_BATCH_MQ, "", LOCK("c2", Q0 "," Q0)); /* a set */
+    CHECK_STR(f.reply.body, "{\"lockOKMQSet\":[" OK0 "]}");
+    ask(RQ_LOCK_BATCH_MQ, "", "{}");
+    CHECK_STR(f.reply.body, "{\"lockOKMQSet\":[]}");
+    ask(RQ_UNLOCK_BATCH_MQ, "", "{}");
+    CHECK_INT(f.reply.code, 1);
     stop();
 }
 
@@ -566,6 +618,9 @@ TEST(bounds_and_times_of_a_queue)
              (long long)clock_now_ms() + 100000);
     ask(RQ_SEARCH_OFFSET_BY_TIMESTAMP, ext, NULL);
     check_ext("offset", "3");
+    strcat(ext, " boundaryType=UPPER"); /* the last message there is */
+    ask(RQ_SEARCH_OFFSET_BY_TIMESTAMP, ext, NULL);
+    check_ext("offset", "2");
     ask(RQ_GET_MAX_OFFSET, "topic=o_t", NULL);
     check_code(1, "the custom field <queueId> is null");
     stop();
@@ -600,6 +655,8 @@ TEST(offsets_of_a_group_are_kept_as_committed)
     check_code(29, "Offset is null, topic is o_t");
     ask(RQ_UPDATE_CONSUMER_OFFSET, "consumerGroup=OG topic=o_t commitOffset=1", NULL);
     check_code(29, "QueueId is null, topic is o_t");
+    ask(RQ_UPDATE_CONSUMER_OFFSET, "topic=o_t queueId=0 commitOffset=1", NULL);
+    check_code(26, "Group null not exist!");
     stop();
 }
 
@@ -626,6 +683,7 @@ TEST(progress_of_a_group_shows_both_ends)
     ask(RQ_QUERY_TOPICS_BY_CONSUMER, "group=OG", NULL);
     CHECK_HAS(f.reply.body, "{\"brokerAddr\":\"127.0.0.1:10911\",\"topicList\":[");
     ask(RQ_GET_ALL_CONSUMER_OFFSET, "", NULL);
+    CHECK_HAS(f.reply.body, "\"groupTopicMap\":{\"OG\":[");
     CHECK_HAS(f.reply.body, "\"o_t@OG\":{0:2}");
     stop();
 }

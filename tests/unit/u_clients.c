@@ -278,11 +278,29 @@ TEST(who_unregisters_is_gone_and_the_others_are_told)
     beat(1, consumer("b"));
     wait_for(&f.side[0].notices, 2);
     wait_for(&f.side[1].notices, 1);
-    clients_unregister(f.clients, f.side[1].conn, TL_STR("b"), TL_STR(""), TL_STR("g"));
+    clients_unregister(f.clients, f.side[1].conn, TL_STR(""), TL_STR("g"));
     wait_for(&f.side[0].notices, 3);
     CHECK_STR(ids(), "a");
-    clients_unregister(f.clients, f.side[0].conn, TL_STR("a"), TL_STR_NONE, TL_STR("g"));
+    clients_unregister(f.clients, f.side[0].conn, TL_STR_NONE, TL_STR("g"));
     CHECK_STR(ids(), "");
+    stop();
+}
+
+TEST(a_connection_is_one_member_whatever_it_calls_itself)
+{
+    start();
+    beat(0, consumer("a"));
+    beat(1, consumer("b"));
+    beat(1, consumer("a"));
+    CHECK_STR(ids(), "a,a");
+    beat(1, consumer("c"));
+    CHECK_STR(ids(), "a,c");
+    beat(0, (struct beat){.client_id = "a", .producer = "p"});
+    beat(0, (struct beat){.client_id = "x", .producer = "p"}); /* a producer keeps its name */
+    json_t *body = clients_producer_connection(f.clients, TL_STR("p"));
+    const json_t *one = json_array_get(json_object_get(body, "connectionSet"), 0);
+    CHECK_STR(json_get_str(one, "clientId"), "a");
+    json_decref(body);
     stop();
 }
 
@@ -427,10 +445,11 @@ TEST(producers_are_listed_by_group)
     body = clients_all_producers(f.clients);
     one = json_array_get(json_object_get(json_object_get(body, "data"), "p"), 0);
     CHECK_STR(json_get_str(one, "clientId"), "a");
+    CHECK_HAS(json_get_str(one, "remoteIP"), "/127.0.0.1:");
     CHECK(llabs(json_get_i64(one, "lastUpdateTimestamp", 0) - clock_now_ms()) < 60000);
     json_decref(body);
 
-    clients_unregister(f.clients, f.side[0].conn, TL_STR("a"), TL_STR("p"), TL_STR_NONE);
+    clients_unregister(f.clients, f.side[0].conn, TL_STR("p"), TL_STR_NONE);
     CHECK(clients_producer_connection(f.clients, TL_STR("p")) == NULL);
     stop();
 }

@@ -292,6 +292,11 @@ TEST(kv_configuration_outlives_a_restart)
     ask_kv(RQ_GET_KVLIST_BY_NAMESPACE, "nowhere", NULL, NULL);
     CHECK_INT(got.code, RS_QUERY_NOT_FOUND);
     CHECK_STR(got.text, "No config item, Namespace: nowhere");
+    ask_kv(RQ_PUT_KV_CONFIG, "ns", "k", "v");
+    ask_kv(RQ_PUT_KV_CONFIG, "ns", "k", NULL); /* no value is no key */
+    CHECK_INT(got.code, RS_SUCCESS);
+    ask_kv(RQ_GET_KVLIST_BY_NAMESPACE, "ns", NULL, NULL);
+    CHECK_STR(got.text, "{\"table\":{}}");
     end();
 }
 

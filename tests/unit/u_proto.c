@@ -115,14 +115,18 @@ TEST(a_json_header_takes_the_dialects_of_all_clients)
 
 TEST(a_header_that_is_no_object_is_refused)
 {
-    static const char *const bad[] = {"",
-                                      "null",
-                                      "[]",
-                                      "12",
+    static const char *const bad[] = {"null",
+                                      "true",
+                                      "this is not json",
                                       "{",
                                       "{\"code\":1",
                                       "{\"code\":1}x",
                                       "{\"code\":99999999999}",
+                                      "{\"code\":1e99}",
+                                      "{\"language\":[]}",
+                                      "{\"@type\":\"x\"}",
+                                      "{\"remark\":\"\xff\"}",
+                                      "{\"a\":\"\\xg0\"}",
                                       "{\"a\":\"\\q\"}"};
     struct command c;
     struct arena a;
@@ -131,6 +135,86 @@ TEST(a_header_that_is_no_object_is_refused)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CHECK(decode_json(&a, bad[i], &c) != 0);
     arena_release(&a);
+}
+
+TEST(a_binary_header_without_ext_fields_may_say_so_by_minus_one)
+{
+    static const char bytes[] = "\0\x69"     /* 105 */
+                                "\x63\1\xdf" /* language 99, version 479 */
+                                "\0\0\0\7\0\0\0\0\0\0\0\0\xff\xff\xff\xff"
+                                "tail";
+    struct frame f = {.type = SERIALIZE_BINARY, .header = tl_str_n(bytes, sizeof(bytes) - 1)};
+    struct command c;
+    struct arena a;
+
+    arena_init(&a, 0);
+    CHECK_OK(command_decode(&f, &a, &c));
+    CHECK_INT(c.code, 105);
+    CHECK_INT(c.language, -1);
+    CHECK_INT(c.opaque, 7);
+    CHECK(!c.has_ext);
+    arena_release(&a);
+}
+
+TEST(a_header_that_says_nothing_is_passed_over)
+{
+    static const char *const empty[] = {"", "   ", "{}", "[]", "12", "-1", "\"x\""};
+    struct command c;
+    struct arena a;
+
+    arena_init(&a, 0);
+    for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+        CHECK_OK(decode_json(&a, empty[i], &c));
+        CHECK(c.nothing);
+    }
+    CHECK_OK(decode_json(&a, "{\"opaque\":1}", &c));
+    CHECK(!c.nothing);
+    CHECK_INT(c.language, 0);
+    arena_release(&a);
+}
+
+TEST(a_json_header_may_be_written_as_fastjson_reads_it)
+{
+    struct command c;
+    struct arena a;
+
+    arena_init(&a, 0);
+    CHECK_OK(decode_json(&a,
+                         "\xef\xbb\xbf {code:1.05e2,/* a */'opaque':true,flag:2.9,// b\n"
+                         "\"extFields\":{'topic':'it\\'s \\x41'}}",
+                         &c));
+    CHECK_INT(c.code, 105);
+    CHECK_INT(c.opaque, 1);
+    CHECK_INT(c.flag, 2);
+    CHECK_STR(command_ext(&c, "topic"), "it's A");
+    arena_release(&a);
+}
+
+TEST(text_that_is_not_utf8_is_written_with_replacement_characters)
+{
+    struct kv pair = {TL_STR("k"), TL_STR("a\xff\xc3\xa9")};
+    struct command_out out = {.extra = &pair, .extra_count = 1};
+    struct strbuf text;
+
+    strbuf_init(&text);
+    command_encode(&out, SERIALIZE_JSON, &text);
+    CHECK_HAS(strbuf_str(&text), "\"k\":\"a\xef\xbf\xbd\xc3\xa9\"");
+    strbuf_release(&text);
+}
+
+TEST(numbers_of_the_fast_codec_must_be_numbers)
+{
+    struct kv fast[] = {{TL_STR("b"), TL_STR("T")}, {TL_STR("e"), TL_STR("x")}};
+    struct kv slow[] = {
+        {TL_STR("topic"), TL_STR("T")},   {TL_STR("queueId"), TL_STR("0")},
+        {TL_STR("sysFlag"), TL_STR("0")}, {TL_STR("bornTimestamp"), TL_STR("1")},
+        {TL_STR("flag"), TL_STR("0")},    {TL_STR("reconsumeTimes"), TL_STR("x")}};
+    struct send_request h;
+
+    CHECK(header_decode(&send_request_header, fast, 2, true, &h) == TL_EFORMAT);
+    CHECK_STR(tl_str_of(tl_error_text()), "the custom field <queueId> is not a number: \"x\"");
+    CHECK_OK(header_decode(&send_request_header, slow, 6, false, &h));
+    CHECK_INT(h.reconsume_times, 0);
 }
 
 TEST(a_missing_required_field_is_named_as_java_names_it)
@@ -151,8 +235,8 @@ TEST(a_key_that_goes_on_behind_a_zero_byte_is_unknown)
                          {TL_STR("i\0"), TL_STR("K")}, {TL_STR("b\0\0xyz"), TL_STR("no")}};
     struct send_request h;
 
-    CHECK_OK(header_decode(&send_request_header, pairs, sizeof(pairs) / sizeof(pairs[0]), true,
-                           &h));
+    CHECK_OK(
+        header_decode(&send_request_header, pairs, sizeof(pairs) / sizeof(pairs[0]), true, &h));
     CHECK(!h.properties.data);
     CHECK_STR(h.topic, "T");
 }
@@ -201,6 +285,10 @@ TEST(a_batch_body_made_by_java_is_read_and_a_short_one_refused)
     CHECK_INT(batch_next(&r, &item), 0);
     r = reader_of(data, n - 1);
     CHECK_INT(batch_next(&r, &item), -TL_EFORMAT);
+    data[3] = 7; /* the size is what follows, whatever it says */
+    r = reader_of(data, n);
+    CHECK_INT(batch_next(&r, &item), 1);
+    CHECK_INT(batch_next(&r, &item), 0);
 }
 
 TEST(an_offset_id_is_the_one_java_makes)
@@ -235,6 +323,39 @@ TEST(a_tag_expression_takes_its_tags_and_no_others)
     CHECK(!subscription_takes(&s, 0));
     subscription_release(&s);
     CHECK(subscription_init(&s, TL_STR("T"), TL_STR("||"), TL_STR_NONE, 1) == TL_EFORMAT);
+    CHECK_OK(subscription_init(&s, TL_STR("T"), TL_STR(" "), TL_STR_NONE, 1)); /* of no tag */
+    CHECK(!subscription_takes(&s, 0));
+    subscription_release(&s);
+    CHECK_OK(subscription_init(&s, TL_STR("T"), TL_STR("TagA"), TL_STR(""), 1));
+    CHECK(!subscription_takes(&s, 2598919));
+    subscription_release(&s);
+}
+
+TEST(the_codes_of_a_heartbeat_decide_and_not_its_text)
+{
+    static const char *const bodies[] = {
+        "{\"topic\":\"T\",\"subString\":\"TagA\",\"codeSet\":[],\"tagsSet\":[\"TagA\"]}",
+        "{\"topic\":\"T\",\"subString\":\"TagB\",\"codeSet\":[\"2598919\"],\"subVersion\":7}",
+        "{\"topic\":\"T\",\"subString\":\"TagA\",\"expressionType\":null}",
+        "{\"topic\":\"T\",\"subString\":\"*\",\"codeSet\":[]}",
+        "{\"topic\":\"T\",\"subString\":\"\",\"codeSet\":[]}"};
+    static const bool takes[] = {false, true, true, true, false};
+
+    for (size_t i = 0; i < 5; i++) {
+        struct subscription s, copy;
+        json_t *o = json_parse(tl_str_of(bodies[i]));
+        CHECK_OK(subscription_from_json(&s, o));
+        subscription_copy(&copy, &s);
+        subscription_release(&s);
+        CHECK(subscription_takes(&copy, 2598919) == takes[i]);
+        json_t *shown = subscription_to_json(&copy);
+        CHECK(json_equal(json_object_get(shown, "subString"), json_object_get(o, "subString")));
+        CHECK((json_object_get(shown, "expressionType") == NULL) == (i == 2));
+        CHECK_INT(json_get_i64(shown, "subVersion", -1), i == 1 ? 7 : 0);
+        json_decref(shown);
+        json_decref(o);
+        subscription_release(&copy);
+    }
 }
 
 TEST(heartbeats_of_cpp_and_go_are_understood)
@@ -252,6 +373,21 @@ TEST(heartbeats_of_cpp_and_go_are_understood)
     CHECK_INT(h.consumers[0].subs[0].version, 1700000000000);
     heartbeat_release(&h);
     CHECK(heartbeat_parse(TL_STR("{\"consumerDataSet\":null}"), &h) != 0);
+    CHECK(heartbeat_parse(TL_STR("{\"producerDataSet\":[{\"groupName\":null}]}"), &h) != 0);
+    CHECK_OK(heartbeat_parse(TL_STR("{}"), &h)); /* a client without a name */
+    heartbeat_release(&h);
+}
+
+TEST(names_that_a_heartbeat_invents_are_unknown)
+{
+    struct heartbeat h;
+
+    CHECK_OK(heartbeat_parse(
+        TL_STR("{\"consumerDataSet\":[{\"groupName\":\"g\",\"consumeType\":\"push\"}]}"), &h));
+    CHECK_INT(h.consumers[0].type, CONSUME_UNKNOWN);
+    CHECK_INT(h.consumers[0].model, MODEL_UNKNOWN);
+    CHECK_INT(h.consumers[0].from_where, -1);
+    heartbeat_release(&h);
 }
 
 TEST(names_follow_the_validator)
