@@ -495,15 +495,8 @@ static void run(struct broker *b, struct request *rq, struct parked_pull *parked
             offsets_commit(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
                            p.h->commit_offset);
         p.use = scripts_find(b->scripts, &p.io->bindings, p.h->consumer_group, p.h->topic);
-<<<<<<< HEAD
-        if (first)
-            offsets_pulled(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
-                           p.h->queue_offset);
         if (!warm_first(&p, parked, time_left, warmed))
             evaluate(&p, parked, time_left);
-=======
-        evaluate(&p, parked, time_left);
->>>>>>> wt-c
     }
     pulling_release(&p);
 }

@@ -52,12 +52,7 @@ struct sending {
     const struct topic_config *topic_config;
     struct tl_str topic, properties;
     struct tl_str uniq_key; /* absent in batches that have none */
-<<<<<<< HEAD
     int32_t queue_id, asked_queue, sys_flag; /* asked_queue: what the sender is told */
-=======
-    bool dead;              /* on its way to the dead letters */
-    int32_t queue_id, sys_flag;
->>>>>>> wt-c
     bool wait_flush;
     bool dead; /* goes to the dead-letter queue: without delay */
 };
@@ -346,8 +341,6 @@ static bool property_goes(struct tl_str name, struct tl_str value)
            tl_str_eq(name, PROP_MSG_REGION);
 }
 
-<<<<<<< HEAD
-=======
 static bool comes_again(struct tl_str text, size_t at, struct tl_str name)
 {
     struct tl_str other, value;
@@ -359,18 +352,6 @@ static bool comes_again(struct tl_str text, size_t at, struct tl_str name)
     return false;
 }
 
-static char *put_pair(char *p, struct tl_str name, struct tl_str value)
-{
-    memcpy(p, name.data, name.len);
-    p += name.len;
-    *p++ = 1;
-    memcpy(p, value.data, value.len);
-    p += value.len;
-    *p++ = 2;
-    return p;
-}
-
->>>>>>> wt-c
 /*
  * The stored property text: the sender's, without what the broker decides itself, then @uniq_key if
  * it is a new one, then the broker's.  Pieces that are no pair go, and all but the last of a name.
@@ -384,13 +365,8 @@ static struct tl_str properties_build(struct send_stage *s, struct arena *a, str
 
     if (seen->replace) {
         for (size_t at = 0; properties_next(text, &at, &name, &value);) {
-<<<<<<< HEAD
-            if (!property_is_ours(name))
-                p = properties_put(p, name, value);
-=======
             if (!property_goes(name, value) && !(seen->twice && comes_again(text, at, name)))
-                p = put_pair(p, name, value);
->>>>>>> wt-c
+                p = properties_put(p, name, value);
         }
     } else if (text.len > 0) {
         memcpy(p, text.data, text.len);
@@ -488,7 +464,6 @@ static bool check_retry(struct broker_io *io, struct request *rq, struct sending
     s->dead = true;
     topics_ensure(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false, 0);
     s->queue_id = 0;
-    s->dead = true;
     return true;
 }
 
@@ -501,9 +476,9 @@ static struct tl_str dead_properties(struct arena *a, struct tl_str text)
 
     for (size_t at = 0; properties_next(text, &at, &name, &value);) {
         if (!tl_str_eq(name, PROP_DELAY))
-            p = put_pair(p, name, value);
+            p = properties_put(p, name, value);
     }
-    p = put_pair(p, PROP_DELAY, none);
+    p = properties_put(p, PROP_DELAY, none);
     return tl_str_n(out, (size_t)(p - out));
 }
 
@@ -553,16 +528,12 @@ static bool check_kind(struct broker *b, struct request *rq, const struct seen *
                   "the broker[%s] sending transaction message is forbidden", broker_ip(b));
         return false;
     }
-<<<<<<< HEAD
-    if (seen->timer.data && !delay_level(seen->delay, &level)) {
-=======
     if (seen->delay.data && !tl_str_i32(seen->delay, &level)) {
         request_fail(rq, RS_SYSTEM_ERROR, "delay level is not a number: \"%.*s\"",
                      TL_STR_ARG(seen->delay));
         return false;
     }
-    if (level > 0 || seen->timer.data) {
->>>>>>> wt-c
+    if (seen->timer.data && level <= 0) {
         send_fail(b, rq, RS_SYSTEM_ERROR,
                   "the broker[%s] does not deliver at a given time: send it with a delay level",
                   broker_ip(b));
@@ -716,17 +687,21 @@ static void stage_many(struct broker_io *io, struct request *rq, const struct se
         stage_submit(&io->send->hook);
 }
 
-/* A message with a delay level waits in the queue of that level. */
-static void delay(struct broker *b, struct request *rq, struct sending *s, struct tl_str text)
+/* A message with a delay level waits in the queue of that level, a half message in that of its kind. */
+static void divert(struct broker *b, struct request *rq, struct sending *s,
+                   const struct seen *seen)
 {
+    int transaction = s->sys_flag & SYS_TRANSACTION_MASK;
     int32_t level;
 
-    if (!delay_level(text, &level))
-        return;
-    if (s->dead)
-        schedule_set_level(&rq->arena, -1, &s->properties);
-    else
+    s->asked_queue = s->queue_id;
+    if (is_half(rq, seen)) {
+        s->sys_flag &= ~SYS_TRANSACTION_MASK;
+        txn_divert(&rq->arena, s->uniq_key, &s->topic, &s->queue_id, &s->properties);
+    } else if (!s->h->batch && delay_level(seen->delay, &level) &&
+               transaction != SYS_PREPARED && transaction != SYS_ROLLBACK) {
         schedule_divert(b, &rq->arena, level, &s->topic, &s->queue_id, &s->properties);
+    }
 }
 
 void send_handle(void *ctx, struct request *rq)
@@ -754,16 +729,8 @@ void send_handle(void *ctx, struct request *rq)
     struct tl_str new_key = TL_STR_NONE;
     if (!s.h->batch && !seen.uniq_key.data)
         s.uniq_key = new_key = new_uniq_key(io, &rq->arena);
-<<<<<<< HEAD
-    s.properties = properties_build(io->send, &rq->arena, s.h->properties, &seen, new_key);
-    s.asked_queue = s.queue_id;
-    if (is_half(rq, &seen))
-        txn_divert(&rq->arena, s.uniq_key, &s.topic, &s.queue_id, &s.properties);
-    else if (!s.h->batch)
-        delay(b, rq, &s, seen.delay);
-=======
     s.properties = properties_build(io->send, &rq->arena, text, &seen, new_key);
->>>>>>> wt-c
+    divert(b, rq, &s, &seen);
     if (s.h->batch)
         stage_many(io, rq, &s);
     else
