@@ -14,7 +14,7 @@ BUILD_PACKAGES=(
     libdeflate-dev liblz4-dev libzstd-dev python3
 )
 TEST_PACKAGES=(
-    git ccache libcmocka-dev clang libclang-rt-14-dev python3-pytest ca-certificates curl procps
+    git ccache zstd libcmocka-dev clang libclang-rt-14-dev python3-pytest ca-certificates curl procps
 )
 # Tools that count as present when a good one is on the PATH, wherever it came from:
 # command, lowest major version, package
