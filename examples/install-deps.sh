@@ -14,7 +14,7 @@ BUILD_PACKAGES=(
     libdeflate-dev liblz4-dev libzstd-dev python3
 )
 TEST_PACKAGES=(
-    git ccache libcmocka-dev clang libclang-rt-14-dev python3-pytest curl procps
+    git ccache libcmocka-dev clang libclang-rt-14-dev python3-pytest curl procps ca-certificates
 )
 # Tools that count as present when a good one is on the PATH, wherever it came from:
 # command, lowest major version, package
@@ -22,8 +22,8 @@ TOOLS=(
     "javac 11 default-jdk-headless"
     "mvn 3 maven"
     "go 1 golang"
-    "node 12 nodejs"
-    "npm 6 npm"
+    "node 18 nodejs"
+    "npm 7 npm"
 )
 
 say() { printf '%s\n' "install-deps: $*"; }
