@@ -22,8 +22,8 @@ TOOLS=(
     "javac 11 default-jdk-headless"
     "mvn 3 maven"
     "go 1 golang"
-    "node 12 nodejs"
-    "npm 6 npm"
+    "node 18 nodejs"
+    "npm 7 npm"
 )
 
 say() { printf '%s\n' "install-deps: $*"; }

@@ -112,9 +112,11 @@ static void io_end(void *arg)
     io->vm = NULL;
 }
 
-static void io_hold_expire(void *arg)
+static void io_leave(void *arg)
 {
     struct broker_io *io = arg;
+
+    io->leaving = true;
     hold_expire_all(io->hold);
 }
 
@@ -456,7 +458,7 @@ static void threads_end(struct broker *b)
     if (b->server) {
         server_drain(b->server);
         for (int i = 0; i < b->io_count; i++)
-            reactor_call(b->io[i], io_hold_expire, &b->io_state[i]);
+            reactor_call(b->io[i], io_leave, &b->io_state[i]);
         if (!server_wait_idle(b->server, DRAIN_MS))
             log_warn("requests under way and answers not taken are dropped after_ms=%d",
                      DRAIN_MS);

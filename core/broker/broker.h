@@ -29,7 +29,8 @@ struct hold;
 struct broker_io {
     struct broker *broker;
     struct reactor *reactor;
-    int index; /* bit in a queue's waiters word */
+    int index;    /* bit in a queue's waiters word */
+    bool leaving; /* the workers end: nothing new for them */
     struct snapshot_cache topics, groups, bindings;
     struct send_stage *send;
     struct hold *hold;

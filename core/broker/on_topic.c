@@ -25,7 +25,7 @@
 #undef LOG_MODULE
 #define LOG_MODULE "on_topic"
 
-enum { QUEUES_MAX = 65536, REGISTER_WAIT_MS = 1000 };
+enum { QUEUES_MAX = 65536 };
 
 /* ---- create ----------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ static int apply(struct broker *b, struct topic_config *config, struct tl_str ch
 static void reply_created(struct broker *b, struct request *rq)
 {
     if (b->registrar) /* not yet while the broker starts */
-        registrar_sync(b->registrar, REGISTER_WAIT_MS);
+        registrar_sync(b->registrar, REGISTRAR_WAIT_MS);
     request_reply(rq, &(struct reply){.remark = TL_STR("not set any response code")});
 }
 

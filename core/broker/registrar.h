@@ -13,6 +13,9 @@
 struct registrar;
 struct broker;
 
+/* How long an answer is held for name servers to learn of a topic. */
+enum { REGISTRAR_WAIT_MS = 1000 };
+
 /* On any thread but the service reactor; makes the channels of conf->namesrvAddr. TL_EINVAL. */
 int registrar_start(struct registrar **out, struct broker *b);
 /*

@@ -12,6 +12,7 @@
 #include "broker/groups.h"
 #include "broker/handlers.h"
 #include "broker/qlock.h"
+#include "broker/registrar.h"
 #include "broker/schedule.h"
 #include "broker/topics.h"
 #include "broker/traffic.h"
@@ -44,6 +45,7 @@ struct parked_send {
     struct request *rq;
     struct tl_str topic, transaction_id; /* in the arena */
     int32_t queue_id;
+    bool made_topic;
 };
 
 /* What a send asks for, gathered by the checks. */
@@ -53,7 +55,7 @@ struct sending {
     struct tl_str topic, properties;
     struct tl_str uniq_key; /* absent in batches that have none */
     int32_t queue_id, asked_queue, sys_flag; /* asked_queue: what the sender is told */
-    bool wait_flush;
+    bool wait_flush, made_topic;
     bool dead; /* goes to the dead-letter queue: without delay */
 };
 
@@ -171,9 +173,49 @@ static void answer_failed(struct broker *b, const struct parked_send *p)
     }
 }
 
-/* Stored; the code tells when it is not known to be on the disk. */
-static void answer_stored(struct broker *b, const struct parked_send *p, const uint8_t *records)
+/* An answer that waits for the name servers; lives in the request's arena. */
+struct announcement {
+    struct mail mail;
+    struct request *rq;
+    struct registrar *registrar;
+    struct send_response ext;
+    int64_t deadline_ms;
+};
+
+/* [work] */
+static void announced(struct mail *m)
 {
+    struct announcement *n = (struct announcement *)m;
+    int64_t left = n->deadline_ms - clock_mono_ms();
+
+    if (left > 0)
+        registrar_sync(n->registrar, (int32_t)left);
+    request_reply(n->rq, &(struct reply){.header = &send_response_header, .ext = &n->ext});
+}
+
+/*
+ * The send that made its topic is answered when the name servers that are there have the topic:
+ * who hears of it starts a consumer next, and some clients do not start without a route
+ * (registerBrokerData).  The message was stored in its turn all the same.
+ */
+static void answer_announced(struct broker *b, struct request *rq,
+                             const struct send_response *ext)
+{
+    struct announcement *n = arena_zalloc(&rq->arena, sizeof(*n));
+
+    n->mail.run = announced;
+    n->rq = rq;
+    n->registrar = b->registrar;
+    n->ext = *ext;
+    n->deadline_ms = clock_mono_ms() + REGISTRAR_WAIT_MS;
+    workers_run(b->workers, &n->mail);
+}
+
+/* Stored; the code tells when it is not known to be on the disk. */
+static void answer_stored(struct broker_io *io, const struct parked_send *p,
+                          const uint8_t *records)
+{
+    struct broker *b = io->broker;
     struct arena *a = &p->rq->arena;
     struct send_response ext = base_response(b);
 
@@ -182,11 +224,12 @@ static void answer_stored(struct broker *b, const struct parked_send *p, const u
     ext.queue_offset = number_text(a, p->entry.queue_offset);
     ext.transaction_id = p->transaction_id;
     traffic_put(b->traffic, p->topic, p->entry.count, p->entry.size);
-    request_reply(p->rq, &(struct reply){
-                             .code = p->entry.rc ? RS_FLUSH_DISK_TIMEOUT : RS_SUCCESS,
-                             .header = &send_response_header,
-                             .ext = &ext,
-                         });
+    int code = p->entry.rc ? RS_FLUSH_DISK_TIMEOUT : RS_SUCCESS;
+    if (p->made_topic && b->registrar && !io->leaving && !request_is_oneway(p->rq) && !code)
+        answer_announced(b, p->rq, &ext);
+    else
+        request_reply(p->rq, &(struct reply){
+                                 .code = code, .header = &send_response_header, .ext = &ext});
 }
 
 /* ---- staging ------------------------------------------------------------------------------ */
@@ -249,7 +292,7 @@ static void batch_answer(struct mail *m)
         if (e->rc && e->rc != TL_ETIMEOUT)
             answer_failed(b, p);
         else
-            answer_stored(b, p, batch->buf + e->at);
+            answer_stored(s->io, p, batch->buf + e->at);
     }
     s->pending--;
     stage_keep(s, batch);
@@ -415,6 +458,7 @@ static bool check_topic(struct broker_io *io, struct request *rq, struct sending
         if (topics_auto_create(b->topics, h->topic, h->default_topic,
                                h->default_topic_queue_nums, flag) == 0)
             s->topic_config = topics_find(b->topics, &io->topics, h->topic);
+        s->made_topic = true;
     }
     if (!s->topic_config) {
         send_fail(b, rq, RS_TOPIC_NOT_EXIST,
@@ -601,6 +645,7 @@ static struct parked_send *park(struct request *rq, const struct sending *s)
 
     p->rq = rq;
     p->queue_id = s->asked_queue;
+    p->made_topic = s->made_topic;
     p->topic = arena_copy(&rq->arena, s->topic);
     if (s->uniq_key.data)
         p->transaction_id = arena_copy(&rq->arena, s->uniq_key);

@@ -61,6 +61,7 @@ struct conn {
     struct event read_ev, write_ev;
     bool closing, connecting, paused, spent, writing;
     int connect_errno; /* connect() failed at once */
+    bool deaf; /* the peer takes no output any more; what it sent before is still read */
     void (*on_connected)(struct conn *c, int rc);
     /* input */
     uint8_t *in;
@@ -514,9 +515,14 @@ char *conn_write_reserve(struct conn *c, size_t n)
     return (char *)c->out + c->out_len;
 }
 
+static bool takes_output(const struct conn *c)
+{
+    return conn_is_open(c) && !c->deaf;
+}
+
 void conn_write_commit(struct conn *c, size_t n)
 {
-    if (!conn_is_open(c) || n == 0)
+    if (!takes_output(c) || n == 0)
         return;
     struct piece *last = c->npieces > c->first ? &c->pieces[c->npieces - 1] : NULL;
     if (last && !last->data && last->at + last->len == c->out_len)
@@ -529,7 +535,7 @@ void conn_write_commit(struct conn *c, size_t n)
 
 void conn_write(struct conn *c, const void *data, size_t len)
 {
-    if (!conn_is_open(c) || len == 0)
+    if (!takes_output(c) || len == 0)
         return;
     memcpy(conn_write_reserve(c, len), data, len);
     conn_write_commit(c, len);
@@ -538,7 +544,7 @@ void conn_write(struct conn *c, const void *data, size_t len)
 void conn_write_ref(struct conn *c, const void *data, size_t len, void (*release)(void *arg),
                     void *arg)
 {
-    if (!conn_is_open(c) || len == 0) {
+    if (!takes_output(c) || len == 0) {
         release(arg);
         return;
     }
@@ -645,9 +651,15 @@ static void flush(struct conn *c)
     if (!conn_is_open(c) || (c->connecting && !c->closing))
         return;
     int rc = c->connecting ? 0 : send_queued(c);
-    if (rc < 0 || c->closing) {
+    if (c->closing) {
         do_close(c);
         return;
+    }
+    if (rc < 0) {
+        /* A client that sent without waiting for answers and left: its requests count. */
+        c->deaf = true;
+        release_output(c);
+        shutdown(c->fd, SHUT_RDWR); /* the end of the input closes, also after an odd error */
     }
     if (rc > 0)
         compact(c);

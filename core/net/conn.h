@@ -9,7 +9,8 @@
  *
  * Output: small pieces are copied, large ones (log bytes) are queued by reference with a release
  * callback; everything queued during a turn leaves in one writev at its end.  Above the high-water
- * mark the connection stops reading until the peer has taken half of it.
+ * mark the connection stops reading until the peer has taken half of it.  When the peer takes no
+ * output any more, output is dropped, and what the peer sent before is read to its end.
  *
  * Counted: conn_ref() keeps the struct alive after the socket is closed; all calls are then no-ops.
  * Own reactor unless said otherwise.

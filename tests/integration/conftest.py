@@ -1,5 +1,5 @@
 """Servers for the tests: each on free ports and a store of its own, stopped and shown when something failed."""
-import os, pathlib, queue, signal, socket, subprocess, sys, threading, time
+import collections, os, pathlib, queue, shutil, signal, socket, subprocess, sys, threading, time
 
 import pytest
 
@@ -91,6 +91,28 @@ def mqadmin(*args, check=True):
     return r
 
 
+def got(lines, word="got"):
+    return [line[len(word) + 1:] for line in lines if line.startswith(word + " ")]
+
+
+def once(lines, numbers, word="got", tail=""):
+    """Each message arrived exactly once, and no other."""
+    assert collections.Counter(got(lines, word)) == collections.Counter("m%d%s" % (n, tail) for n in numbers)
+
+
+def scenarios(command, **env):
+    """run(ARGS...) runs a client's scenario runner and gives its lines; .start() leaves it running."""
+    env = dict(os.environ, **env)
+
+    def run(*args, timeout=120):
+        r = subprocess.run(command + list(map(str, args)), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=env)
+        assert r.returncode == 0, "%s\n%s\n%s" % (args, r.stdout[-3000:], r.stderr[-3000:])
+        return r.stdout.splitlines()
+
+    run.start = lambda *args: subprocess.Popen(command + list(map(str, args)), stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=env)
+    return run
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
@@ -138,19 +160,31 @@ def apache_lib():
 
 @pytest.fixture(scope="session")
 def java(apache_lib, tmp_path_factory):
-    """java(ARGS...) runs the scenario runner with the unmodified client; .start() leaves it running."""
+    """Scenarios with the unmodified Java client."""
     out = tmp_path_factory.mktemp("classes")
     subprocess.run(["javac", "-nowarn", "-cp", "%s/*" % apache_lib, "-d", out, ROOT / "tests/integration/java/Scenario.java"], check=True,
                    stdin=subprocess.DEVNULL, timeout=300)
-    command = ["java", "-Xmx256m", "-Duser.home=%s" % tmp_path_factory.mktemp("home"), "-cp", "%s:%s/*" % (out, apache_lib), "Scenario"]
+    return scenarios(["java", "-Xmx256m", "-Duser.home=%s" % tmp_path_factory.mktemp("home"), "-cp", "%s:%s/*" % (out, apache_lib), "Scenario"])
 
-    def run(*args, timeout=120):
-        r = subprocess.run(command + list(map(str, args)), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
-        assert r.returncode == 0, "%s\n%s\n%s" % (args, r.stdout[-3000:], r.stderr[-3000:])
-        return r.stdout.splitlines()
 
-    run.start = lambda *args: subprocess.Popen(command + list(map(str, args)), stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
-    return run
+@pytest.fixture(scope="session")
+def go(tmp_path_factory):
+    """Scenarios with the unmodified Go client, which keeps the offsets of broadcasting groups at home."""
+    out = tmp_path_factory.mktemp("go")
+    subprocess.run(["go", "build", "-buildvcs=false", "-o", out / "scenario", "."], cwd=ROOT / "tests/integration/go", check=True,
+                   stdin=subprocess.DEVNULL, timeout=600)
+    return scenarios([out / "scenario"], HOME=str(out))
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    """Scenarios with the unmodified Node client, installed as the lock file says."""
+    out = tmp_path_factory.mktemp("node")
+    for name in ("package.json", "package-lock.json", ".npmrc", "scenario.js"):
+        shutil.copy(ROOT / "tests/integration/node" / name, out)
+    subprocess.run(["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=out, check=True,
+                   stdin=subprocess.DEVNULL, timeout=300)
+    return scenarios(["node", out / "scenario.js"])
 
 
 @pytest.fixture(scope="session")

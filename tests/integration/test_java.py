@@ -1,16 +1,6 @@
 """The unmodified Java client 5.3.3."""
-import collections
-
 import pytest
-from conftest import mqadmin
-
-
-def got(lines):
-    return [line[4:] for line in lines if line.startswith("got ")]
-
-
-def once(lines, numbers):
-    assert collections.Counter(got(lines)) == collections.Counter("m%d" % n for n in numbers)
+from conftest import got, mqadmin, once
 
 
 @pytest.mark.parametrize("mode", ["sync", "async", "oneway", "batch"])
