@@ -266,6 +266,7 @@ static int store_begin(struct broker *b)
         .flush_interval_ms = conf->flush_interval_commit_log,
         .queue_flush_interval_ms = conf->flush_interval_consume_queue,
         .check_crc = conf->check_crc_on_recover,
+        .cut_damage = conf->truncate_damaged_log,
         .retain = retention(conf),
         .on_arrival = on_arrival,
         .on_fatal = on_fatal,

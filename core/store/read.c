@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/store_private.h"
@@ -127,6 +128,13 @@ static enum read_verdict ask_filter(struct reading *r, const struct seg_view *vi
     return r->q->record(r->q->arg, view->data, (size_t)e->size, offset);
 }
 
+/* By the two fields that a damaged entry is bound to miss. */
+static bool is_record_of(const uint8_t *p, const struct cq_entry *e, int64_t offset)
+{
+    return (int32_t)get_be32(p) == e->size &&
+           (int64_t)get_be64(p + RECORD_AT_QUEUE_OFFSET) == offset;
+}
+
 /* 1 = go on, 0 = stop before this entry, negative = error code */
 static int one_entry(struct reading *r, const struct cq_entry *e, int64_t offset)
 {
@@ -147,12 +155,16 @@ static int one_entry(struct reading *r, const struct cq_entry *e, int64_t offset
         r->removed = true;
         return 1;
     }
-    if (e->size <= 0 || e->size > view.len) {
+    if (e->size < RECORD_AT_LOG_POS || e->size > view.len ||
+        !is_record_of(view.data, e, offset)) {
         segq_unpin(&view);
-        return -tl_fail(TL_ECORRUPT,
-                        "queue %.*s-%d offset %lld points at %lld+%d, which is no record",
-                        TL_STR_ARG(q->topic), q->queue_id, (long long)offset,
-                        (long long)e->log_pos, e->size);
+        atomic_store_explicit(&r->s->queues_suspect, true, memory_order_relaxed);
+        return -tl_fail(
+            TL_ECORRUPT,
+            "queue %.*s-%d offset %lld points at %lld+%d, which is not its record; the next "
+            "start makes the queue again",
+            TL_STR_ARG(q->topic), q->queue_id, (long long)offset, (long long)e->log_pos,
+            e->size);
     }
     enum read_verdict verdict = ask_filter(r, &view, e, offset);
     if (verdict == READ_TAKE) {
