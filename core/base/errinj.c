@@ -15,6 +15,7 @@ enum how { ERROR, SHORT, TORN, STOP };
 static struct {
     _Atomic int after, times; /* passes to let go; fires left, -1 = for ever */
     _Atomic int how;
+    bool told; /* armed from outside: say when it fires */
 } points[ERRINJ_COUNT];
 
 static const char *const names[ERRINJ_COUNT] = {
@@ -55,6 +56,7 @@ static void arm_from_text(struct tl_str one)
         tl_str_i32(tl_str_cut(&one, ':'), &times);
     for (int i = 0; i < ERRINJ_COUNT; i++) {
         if (tl_str_is(name, names[i])) {
+            points[i].told = true;
             set((enum errinj_point)i, after, times, one.data ? how_of(one) : ERROR);
             return;
         }
@@ -89,7 +91,10 @@ static bool passes(enum errinj_point point)
 {
     if (points[point].times == 0 || take_one(&points[point].after))
         return false;
-    return points[point].times < 0 || take_one(&points[point].times);
+    bool fires = points[point].times < 0 || take_one(&points[point].times);
+    if (fires && points[point].told)
+        fprintf(stderr, "TL_ERRINJ: %s fires\n", names[point]);
+    return fires;
 }
 
 bool errinj_fires(enum errinj_point point)

@@ -15,7 +15,7 @@
 enum {
     FIELDS = 5,
     AT_MARK = 64,
-    MARK_FIELDS = 5,
+    MARK_FIELDS = 6,
     AT_BOOT_ID = AT_MARK + 8 + MARK_FIELDS * 8,
     AT_CRC = AT_BOOT_ID + CHECKPOINT_BOOT_ID,
     MARK_END = AT_CRC + 4,
@@ -38,6 +38,7 @@ static void read_mark(const uint8_t *page, struct checkpoint *c)
     c->log_begin = v[2];
     c->queue_entries = v[3];
     c->queue_synced = v[4];
+    c->log_end = v[5];
     memcpy(c->boot_id, page + AT_BOOT_ID, CHECKPOINT_BOOT_ID);
     c->boot_id[CHECKPOINT_BOOT_ID - 1] = '\0';
 }
@@ -62,8 +63,8 @@ int checkpoint_read(const char *path, struct checkpoint *out)
 
 static void write_mark(uint8_t *page, const struct checkpoint *c)
 {
-    const int64_t v[MARK_FIELDS] = {c->physic_ms, c->flushed, c->log_begin, c->queue_entries,
-                                    c->queue_synced};
+    const int64_t v[MARK_FIELDS] = {c->physic_ms,     c->flushed,      c->log_begin,
+                                    c->queue_entries, c->queue_synced, c->log_end};
 
     memcpy(page + AT_MARK, mark_magic, sizeof(mark_magic));
     for (int i = 0; i < MARK_FIELDS; i++)

@@ -1,6 +1,7 @@
 #include "store/consumequeue.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -227,9 +228,10 @@ static int start_at(struct consumequeue *cq, int64_t first)
 
 int cq_reserve(struct consumequeue *cq, int64_t n, int64_t first)
 {
-    int rc = open_files(cq);
+    /* What is there when the queue is new is left of one whose removal failed. */
+    int rc = !cq->loaded && fs_exists(cq->dir) ? fs_remove_tree(cq->dir) : 0;
 
-    if (rc)
+    if (rc || (rc = open_files(cq)) != 0)
         return rc;
     if (cq->files.n == 0) {
         cq->reserved = first / (cq->files.size / CQ_ENTRY_SIZE) * cq->files.size;
@@ -278,7 +280,8 @@ static bool entry_eq(const struct cq_entry *a, const struct cq_entry *b)
     return a->log_pos == b->log_pos && a->size == b->size && a->tag_hash == b->tag_hash;
 }
 
-enum cq_place cq_place(struct consumequeue *cq, const struct cq_entry *e, int64_t offset)
+enum cq_place cq_place(struct consumequeue *cq, const struct cq_entry *e, int64_t offset,
+                       bool may_restart)
 {
     struct cq_entry there, before;
 
@@ -288,11 +291,13 @@ enum cq_place cq_place(struct consumequeue *cq, const struct cq_entry *e, int64_
         return offset == cq->next ? CQ_NEXT : CQ_GAP;
     }
     if (!cq_peek(cq, offset, &there))
-        return e->log_pos >= cq->log_end ? CQ_ANEW : CQ_LOST;
+        return e->log_pos >= cq->log_end && offset == 0 && may_restart ? CQ_ANEW : CQ_LOST;
     if (entry_eq(&there, e))
         return CQ_KNOWN;
+    if (is_padding(&there) || cq->log_end < 0)
+        return CQ_ANEW; /* a record before it had claimed too high an offset, or nothing is known here */
     if (e->log_pos >= cq->log_end)
-        return CQ_ANEW;
+        return offset == 0 && may_restart ? CQ_ANEW : CQ_ASTRAY;
     /* Right behind the entry before: then it is this one that belongs here. */
     if (!cq_peek(cq, offset - 1, &before) || is_padding(&before) ||
         before.log_pos + before.size <= e->log_pos) {
@@ -351,17 +356,6 @@ int cq_pad(struct consumequeue *cq, int64_t end)
     while (!rc && cq->next < end)
         slot_encode(slot(cq, cq->next++), &padding);
     return rc;
-}
-
-int cq_truncate(struct consumequeue *cq, int64_t log_end)
-{
-    int64_t begin = cq_begin(cq), end = cq->next;
-    struct cq_entry e;
-
-    while (end > begin && slots_read(cq, end - 1, &e, 1) &&
-           (e.log_pos >= log_end || is_padding(&e)))
-        end--;
-    return cq_cut(cq, end);
 }
 
 void cq_trim(struct consumequeue *cq, int64_t log_begin)
@@ -442,8 +436,9 @@ int cq_sync(struct consumequeue *cq)
         from = cq_begin(cq); /* files before may be gone */
     for (int64_t pos = from * CQ_ENTRY_SIZE;
          pos < end * CQ_ENTRY_SIZE && segq_pin(&cq->files, pos, &view); pos += view.len) {
-        int rc = ERRINJ(QUEUE_SYNC) ? tl_fail(TL_EIO, "syncing %s: armed", view.segment->path)
-                                    : segment_sync(view.segment);
+        int rc = ERRINJ(QUEUE_SYNC)
+                     ? tl_fail_errno(TL_EIO, EIO, "syncing %s", view.segment->path)
+                     : segment_sync(view.segment);
         segq_unpin(&view);
         if (rc)
             return rc;

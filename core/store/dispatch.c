@@ -91,9 +91,15 @@ int dispatch_replay(struct store *s, const struct record *r)
     struct cq_entry e = entry_of(s, r);
     int rc = 0;
 
-    switch (cq_place(q, &e, r->queue_offset)) {
+    switch (cq_place(q, &e, r->queue_offset, !s->checkpoint.marked)) {
     case CQ_KNOWN: return 0;
     case CQ_ANEW: rc = r->queue_offset > 0 ? cq_cut(q, r->queue_offset) : cq_reset(q); break;
+    case CQ_ASTRAY:
+        log_error(
+            "record is out of order and left out topic=%.*s queue=%d offset=%lld pos=%lld",
+            TL_STR_ARG(r->topic), r->queue_id, (long long)r->queue_offset,
+            (long long)r->log_pos);
+        return 0;
     case CQ_LOST:
         rc = cq_reset(q);
         if (!rc && !s->full_scan)

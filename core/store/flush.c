@@ -230,12 +230,17 @@ int flush_checkpoint(struct store *s, int64_t log_begin)
     int rc = 0;
 
     cqset_each(&s->queues, add_entries, &entries);
+    int64_t log_end =
+        atomic_load(&s->log_end); /* after: what came in between would be missed else */
     pthread_mutex_lock(&s->checkpoint_lock);
     struct checkpoint *c = &s->checkpoint;
     c->index_ms = atomic_load_explicit(&s->index_full_ms, memory_order_relaxed);
     if (log_begin >= 0)
         c->log_begin = log_begin;
-    c->queue_entries = entries;
+    if (entries != c->queue_entries) {
+        c->queue_entries = entries;
+        c->log_end = log_end;
+    }
     if (atomic_load(&s->queues_suspect))
         c->queue_entries = c->queue_synced = INT64_MAX;
     if (!same(c, &s->written)) {

@@ -410,7 +410,7 @@ int index_sync(struct index *x)
     if (!x->n)
         return 0;
     if (ERRINJ(INDEX_SYNC))
-        return tl_fail(TL_EIO, "syncing %s: armed", x->files[x->n - 1]->seg->path);
+        return tl_fail_errno(TL_EIO, EIO, "syncing %s", x->files[x->n - 1]->seg->path);
     int rc = segment_sync(x->files[x->n - 1]->seg);
     return rc ? rc : fs_sync_dir(x->dir);
 }

@@ -57,6 +57,7 @@ struct scan {
     struct store *s;
     int64_t pos;
     int64_t last_ms; /* store time of the last good record */
+    int64_t newer;   /* records since the checkpoint */
     int64_t begun_ms, told_ms;
 };
 
@@ -75,15 +76,18 @@ static void max_log_end(void *arg, struct consumequeue *q)
         *max = cq_log_end(q);
 }
 
-/* Does the queue's entry at @offset lead to its record?  What is deleted from the log already is believed. */
-static bool leads_to_record(const struct store *s, struct consumequeue *q, int64_t offset)
+/* Does the queue's entry at @offset lead to its record, in the log up to @end?  What is deleted from the log already is believed. */
+static bool leads_to_record(const struct store *s, struct consumequeue *q, int64_t offset,
+                            int64_t end)
 {
     struct cq_entry e;
     struct record r;
 
-    if (!cq_peek(q, offset, &e) || e.size == CQ_PADDING_SIZE || e.log_pos < segq_begin(&s->log))
+    if (!cq_peek(q, offset, &e))
         return true;
-    const struct segment *g = segq_find(&s->log, e.log_pos);
+    if (e.size <= 0 || e.size == CQ_PADDING_SIZE || e.log_pos < segq_begin(&s->log))
+        return e.size > 0;
+    const struct segment *g = e.log_pos < end ? segq_find(&s->log, e.log_pos) : NULL;
     if (!g || e.size > g->start + g->size - e.log_pos)
         return false;
     return record_decode(g->map + (e.log_pos - g->start), (size_t)e.size, 0, &r) ==
@@ -104,7 +108,7 @@ static void cut_astray(void *arg, struct consumequeue *q)
     struct finishing *f = arg;
     int64_t end = cq_next(q);
 
-    while (end > cq_begin(q) && !leads_to_record(f->s, q, end - 1))
+    while (end > cq_begin(q) && !leads_to_record(f->s, q, end - 1, f->end))
         end--;
     if (!f->rc && end < cq_next(q))
         f->rc = cq_cut(q, end);
@@ -115,6 +119,15 @@ static void add_entries(void *arg, struct consumequeue *q)
     *(int64_t *)arg += cq_entries(q);
 }
 
+/* Nothing was ever deleted from the log, so no file of a queue either. */
+static void check_first_file(void *arg, struct consumequeue *q)
+{
+    struct store *s = arg;
+
+    if (s->log.n && segq_begin(&s->log) == 0 && cq_entries(q) < cq_next(q))
+        s->queues_damaged = true;
+}
+
 /* Is something missing in the queues that no record of the last files would tell of? */
 static bool queues_lack(struct store *s)
 {
@@ -122,6 +135,7 @@ static bool queues_lack(struct store *s)
     int64_t sum = 0,
             expected = s->same_boot || s->clean_start ? k->queue_entries : k->queue_synced;
 
+    cqset_each(&s->queues, check_first_file, s);
     cqset_each(&s->queues, add_entries, &sum);
     if (!k->marked || sum >= expected)
         return s->queues_damaged;
@@ -298,6 +312,7 @@ static int step(struct scan *c)
     if (rc)
         return -rc;
     c->last_ms = r.store_timestamp;
+    c->newer += c->pos >= s->checkpoint.log_end && dispatch_indexed(&r);
     c->pos += r.size;
     if (c->pos % SEARCH_STEP < r.size)
         tell(c);
@@ -317,7 +332,7 @@ static int scan_from(struct scan *c, int64_t from)
     int rc;
 
     c->pos = from;
-    c->last_ms = 0;
+    c->last_ms = c->newer = 0;
     c->s->full_scan = from == segq_begin(&c->s->log);
     while ((rc = step(c)) > 0)
         ;
@@ -329,8 +344,6 @@ static void finish_queue(void *arg, struct consumequeue *q)
 {
     struct finishing *f = arg;
 
-    if (!f->rc && cq_log_end(q) > f->end)
-        f->rc = cq_truncate(q, f->end);
     cut_astray(f, q);
     if (!f->rc && !f->s->clean_start)
         f->rc = cq_cut(q, cq_next(q)); /* nothing may lie beyond */
@@ -403,17 +416,32 @@ static int check_begin(struct store *s)
     return 0;
 }
 
+/* While the machine went on, every record since the checkpoint has added one. */
+static bool queues_still_lack(const struct scan *c)
+{
+    struct store *s = c->s;
+    int64_t sum = 0;
+
+    if (!s->checkpoint.marked || !(s->same_boot || s->clean_start) ||
+        s->checkpoint.queue_entries < 0 || s->full_scan)
+        return false;
+    cqset_each(&s->queues, add_entries, &sum);
+    return sum < s->checkpoint.queue_entries + c->newer;
+}
+
 static int scan_all(struct scan *c, int64_t *first)
 {
     struct store *s = c->s;
 
-    struct finishing f = {.s = s};
+    struct finishing f = {.s = s, .end = INT64_MAX};
 
     cqset_each(&s->queues, cut_astray, &f);
     if (f.rc)
         return f.rc;
     *first = begin_position(s);
     int rc = scan_from(c, *first);
+    if (!rc && queues_still_lack(c))
+        rc = tl_fail(TL_EORDER, "the queues lack entries");
     if (rc == TL_EORDER && !s->full_scan) {
         log_warn("scanning the whole log: %s", tl_error_text());
         *first = segq_begin(&s->log);
@@ -431,13 +459,14 @@ static int settle(struct store *s, int64_t first)
 
     if (rc)
         return rc;
-    if (s->opts.flush_sync)
+    if (s->opts.flush_sync || s->clean_start)
         k->flushed = s->tail_pos;
     else if (!k->marked || k->flushed > s->tail_pos)
         k->flushed = first;
     k->log_begin = segq_begin(&s->log);
     cqset_each(&s->queues, add_entries, &entries);
     k->queue_entries = entries;
+    k->log_end = s->tail_pos;
     if (k->queue_synced > entries)
         k->queue_synced = entries;
     atomic_store(&s->index_full_ms, k->index_ms);

@@ -78,13 +78,13 @@ static int remove_file(const char *dir, int64_t start)
     return rc ? rc : fs_sync_dir(dir);
 }
 
-/* Making it was interrupted: it has not got its size, and nothing was written to it. */
+/* Making it was interrupted: it has not got the size it should have, and nothing was written to it. */
 static bool is_unfinished(const char *dir, const struct found *f, int64_t size)
 {
     struct segment *s;
     bool zero = false;
 
-    if (f->size >= size || f->size <= 0)
+    if (f->size <= 0 || f->size == size)
         return f->size == 0;
     if (segment_open(&s, dir, f->start, f->size, SEGMENT_READ) == 0) {
         zero = segment_is_zero(s, 0);
@@ -135,13 +135,11 @@ int segq_open(struct segq *q, const char *dir, int64_t *size, enum segment_mode 
         return rc;
     *q = (struct segq){.dir = xstrdup(dir), .mode = mode};
     rwlock_init(&q->lock, RANK_SEGQ);
-    /* The first file decides on the size, unless it may be unfinished itself. */
-    if (files && n > 1 && files[0].size > 0 && files[0].start < unsafe_from)
+    /* The first file decides on the size, unless it is unfinished itself. */
+    if (files && n > 0 && !is_unfinished(dir, &files[0], *size))
         *size = files[0].size;
-    while (n && !rc && is_unfinished(dir, &files[n - 1], *size))
+    while (files && n > 0 && !rc && is_unfinished(dir, &files[n - 1], *size))
         rc = remove_file(dir, files[--n].start);
-    if (n && files[0].size > 0 && files[0].start < unsafe_from)
-        *size = files[0].size;
     q->size = *size;
     if (!rc)
         rc = open_files(q, files, n, unsafe_from);

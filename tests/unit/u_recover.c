@@ -302,7 +302,8 @@ TEST(without_our_list_the_messages_of_the_topic_made_anew_win)
     const char *dir = t_tmpdir();
 
     in_child(&(struct child){.dir = dir, .boot_id = "first", .work = work_deleted_and_anew});
-    CHECK_INT(unlink(t_path(dir, "deletedTopics")), 0);
+    CHECK_INT(unlink(t_path(dir, "deletedTopics")), 0); /* as if RocketMQ had written it all */
+    CHECK_INT(unlink(t_path(dir, "checkpoint")), 0);
     CHECK_OK(fs_remove_tree(t_path(dir, "consumequeue")));
     struct store *s = open_in(dir, "first");
     CHECK_INT(end_of(s, "T", 0), 3);
