@@ -5,6 +5,7 @@
 #   tests/run.sh --lint        the checks of tests/lint
 #   tests/run.sh --unit        lint, then the unit tests under AddressSanitizer and ThreadSanitizer
 #   tests/run.sh --interop     real clients and Apache's tools against our servers (tests/integration)
+#   tests/run.sh --crash       kills, power cuts, failing disks, damaged files (tests/crash); --long: ten times as much
 #   tests/run.sh --fuzz        each fuzz target for 60 s; --fuzz-seconds N for another time
 #   tests/run.sh --bench       the benchmarks of tests/bench
 #   tests/run.sh --no-install  do not ask for missing Debian packages first
@@ -16,11 +17,12 @@ cd "$(dirname "$0")/.." || exit 1
 
 jobs=$(nproc)
 fuzz_seconds=60
+crash_form=()
 install=1
 stages=()
 
 usage() {
-    sed -n '2,14s/^# \{0,1\}//p' tests/run.sh
+    sed -n '2,15s/^# \{0,1\}//p' tests/run.sh
 }
 
 while [ $# -gt 0 ]; do
@@ -28,6 +30,8 @@ while [ $# -gt 0 ]; do
     --lint) stages+=(lint) ;;
     --unit) stages+=(lint unit) ;;
     --interop) stages+=(interop) ;;
+    --crash) stages+=(crash) ;;
+    --long) crash_form=(--long) ;;
     --fuzz) stages+=(fuzz) ;;
     --bench) stages+=(bench) ;;
     --no-install) install=0 ;;
@@ -43,7 +47,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#stages[@]} -gt 0 ] || stages=(lint unit interop)
+[ ${#stages[@]} -gt 0 ] || stages=(lint unit interop crash)
 
 logs=$PWD/build/test-logs
 mkdir -p "$logs"
@@ -193,6 +197,23 @@ run_interop() {
     ok=$(number_before passed "$last")
     [ $((ok + bad)) -gt 0 ] || bad=1
     count "$ok" "$bad" "$(number_before skipped "$last")" "integration"
+}
+
+run_crash() {
+    build release crash || return
+    build asan crash || return
+    local python log=$logs/crash.log
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        count 0 1 0 "crash: no python3 with pytest"
+        return
+    fi
+    say "crash harness ${crash_form[*]}"
+    if "$python" tests/crash/run.py "${crash_form[@]}" </dev/null 2>&1 | tee "$log"; then
+        count 4 0 0 "crash"
+    else
+        count 0 1 0 "crash (see $log)"
+    fi
 }
 
 fuzz_one() { # fuzz_one PROGRAM: run it over a scratch corpus and the one in the tree

@@ -20,7 +20,39 @@ static int failed(const char *doing, const char *path)
     return tl_fail_errno(err == ENOSPC ? TL_ENOSPC : TL_EIO, err, "%s %s", doing, path);
 }
 
-int fs_mkdirs(const char *path)
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return xstrdup(".");
+    return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
+}
+
+int fs_sync_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return failed("opening folder", path);
+    int rc =
+        (ERRINJ(DIR_SYNC) ? (errno = EIO) : fsync(fd)) ? failed("syncing folder", path) : 0;
+    close(fd);
+    return rc;
+}
+
+/* Make one folder; when @synced its name is on the disk afterwards.  One that is there is left as it is. */
+static int make_folder(const char *path, bool synced)
+{
+    if (mkdir(path, 0755))
+        return errno == EEXIST ? 0 : failed("making folder", path);
+    if (!synced)
+        return 0;
+    char *parent = parent_of(path);
+    int rc = fs_sync_dir(parent);
+    free(parent);
+    return rc;
+}
+
+static int make_folders(const char *path, bool synced)
 {
     char *part = xstrdup(path);
     int rc = 0;
@@ -29,10 +61,8 @@ int fs_mkdirs(const char *path)
         if (c && c != '/')
             continue;
         *p = '\0';
-        if (*part && mkdir(part, 0755) && errno != EEXIST) {
-            rc = failed("making folder", part);
+        if (*part && (rc = make_folder(part, synced)) != 0)
             break;
-        }
         *p = c;
         if (!c)
             break;
@@ -44,6 +74,16 @@ int fs_mkdirs(const char *path)
     }
     free(part);
     return rc;
+}
+
+int fs_mkdirs(const char *path)
+{
+    return make_folders(path, false);
+}
+
+int fs_mkdirs_synced(const char *path)
+{
+    return make_folders(path, true);
 }
 
 bool fs_exists(const char *path)
@@ -96,7 +136,13 @@ int fs_read(const char *path, int64_t max, struct strbuf *out)
 static int write_all(int fd, const char *path, struct tl_str text)
 {
     while (text.len) {
-        ssize_t n = write(fd, text.data, text.len);
+        bool torn = false;
+        if (ERRINJ(CONFIG_WRITE)) {
+            errno = EIO;
+            return failed("writing", path);
+        }
+        ssize_t n = write(fd, text.data, ERRINJ_PART(CONFIG_WRITE, text.len, &torn));
+        ERRINJ_WROTE(torn);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -110,32 +156,15 @@ static int write_all(int fd, const char *path, struct tl_str text)
 /* A new file with @text, on the disk when this returns 0. */
 static int write_synced(const char *path, struct tl_str text)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    unlink(path); /* left over; never to be written through, it may have another name by now */
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return failed("creating", path);
     int rc = write_all(fd, path, text);
-    if (!rc && fsync(fd))
+    if (!rc && (ERRINJ(CONFIG_SYNC) ? (errno = EIO) : fsync(fd)))
         rc = failed("syncing", path);
     if (close(fd) && !rc)
         rc = failed("closing", path);
-    return rc;
-}
-
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return xstrdup(".");
-    return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
-}
-
-int fs_sync_dir(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return failed("opening folder", path);
-    int rc = fsync(fd) ? failed("syncing folder", path) : 0;
-    close(fd);
     return rc;
 }
 
@@ -161,6 +190,11 @@ static int keep_as_bak(const char *path)
     char *bak = xasprintf("%s.bak", path);
     char *aside = xasprintf("%s.bak.tmp", path);
     unlink(aside);
+    if (ERRINJ(CONFIG_BAK)) {
+        errno = EIO;
+        rc = failed("renaming", aside);
+        goto out;
+    }
     if (link(path, aside)) {
         if (errno == ENOENT)
             goto out; /* the first text: nothing to keep */
@@ -239,9 +273,14 @@ static int remove_inside(int fd, const char *path)
         close(fd);
         return rc;
     }
-    for (struct dirent *e; !rc && (e = readdir(dir));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+    for (struct dirent *e; !rc && (e = readdir(dir));) {
+        if (ERRINJ(REMOVE_TREE)) {
+            errno = EIO;
+            rc = failed("removing", path);
+        } else if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
             rc = remove_entry(dirfd(dir), e->d_name, path);
+        }
+    }
     closedir(dir);
     return rc;
 }

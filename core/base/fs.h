@@ -11,7 +11,8 @@
 
 #include "base/str.h"
 
-int fs_mkdirs(const char *path); /* mkdir -p, mode 0755 */
+int fs_mkdirs(const char *path);        /* mkdir -p, mode 0755 */
+int fs_mkdirs_synced(const char *path); /* and the new names are on the disk afterwards */
 bool fs_exists(const char *path);
 int64_t fs_size(const char *path); /* -1 when absent */
 
@@ -25,8 +26,8 @@ int fs_read(const char *path, int64_t max, struct strbuf *out);
 int fs_replace(const char *path, struct tl_str text);
 /* Read @path, or @path.bak when it is missing or @ok says its text is not good.  *from_bak says
  * which it was.  TL_ENOTFOUND when there is neither; TL_ECORRUPT when none is good. */
-int fs_read_or_bak(const char *path, int64_t max, bool (*ok)(struct tl_str text), struct strbuf *out,
-                   bool *from_bak);
+int fs_read_or_bak(const char *path, int64_t max, bool (*ok)(struct tl_str text),
+                   struct strbuf *out, bool *from_bak);
 
 int fs_sync_dir(const char *path);
 int fs_remove_tree(const char *path);
@@ -36,7 +37,8 @@ int fs_remove_tree(const char *path);
 int fs_lock(const char *path, struct tl_str text, int *fd);
 
 struct fs_usage {
-    int64_t total_bytes, unused_bytes, free_bytes; /* unused; of that, free to unprivileged users */
+    int64_t total_bytes, unused_bytes,
+        free_bytes; /* unused; of that, free to unprivileged users */
 };
 int fs_usage(const char *path, struct fs_usage *out);
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "broker/clients.h"
@@ -276,6 +277,7 @@ static int store_begin(struct broker *b)
         .flush_interval_ms = conf->flush_interval_commit_log,
         .queue_flush_interval_ms = conf->flush_interval_consume_queue,
         .check_crc = conf->check_crc_on_recover,
+        .cut_damage = conf->truncate_damaged_log,
         .retain = retention(conf),
         .on_arrival = on_arrival,
         .on_replay = on_replay,
@@ -291,6 +293,43 @@ static int store_begin(struct broker *b)
     return store_open(&b->store, &opts);
 }
 
+static void list_offset(void *arg, struct tl_str topic, struct tl_str group, int32_t queue_id,
+                        int64_t offset)
+{
+    json_array_append_new(arg, json_pack("{s:s%,s:s%,s:i,s:I}", "topic", topic.data, topic.len,
+                                         "group", group.data, group.len, "queue", queue_id,
+                                         "offset", (json_int_t)offset));
+}
+
+/*
+ * A power cut with ASYNC_FLUSH may take messages that were consumed already.  Their offsets are given again, and a group must
+ * not believe that it has had those.
+ */
+static void pull_back_offsets(struct broker *b)
+{
+    struct store_state state;
+    json_t *list = json_array(), *o;
+    size_t i;
+
+    store_state(b->store, &state);
+    if (!state.clean_start)
+        offsets_each(b->offsets, list_offset, list);
+    json_array_foreach(list, i, o)
+    {
+        struct tl_str topic = json_get_str(o, "topic"), group = json_get_str(o, "group");
+        int32_t queue_id = json_get_i32(o, "queue", 0);
+        int64_t offset = json_get_i64(o, "offset", 0), min, max;
+        store_queue_bounds(b->store, topic, queue_id, &min, &max);
+        if (offset <= max)
+            continue;
+        log_warn("consumer offset was behind the end group=%.*s topic=%.*s queue=%d from=%lld to=%lld",
+                 TL_STR_ARG(group), TL_STR_ARG(topic), queue_id, (long long)offset,
+                 (long long)max);
+        offsets_commit(b->offsets, group, topic, queue_id, max);
+    }
+    json_decref(list);
+}
+
 static int tables_begin(struct broker *b)
 {
     const char *dir = private_of(b)->config_dir;
@@ -300,6 +339,7 @@ static int tables_begin(struct broker *b)
         (rc = groups_open(&b->groups, b->conf, dir)) || (rc = offsets_open(&b->offsets, dir)))
         return rc;
     adopt_topics(b);
+    pull_back_offsets(b);
     b->clients = clients_new();
     b->traffic = traffic_new();
     return 0;

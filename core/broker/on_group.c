@@ -110,8 +110,10 @@ void on_delete_group(void *ctx, struct request *rq)
     const struct delete_group_request *h = request_header(rq);
     int rc = groups_delete(b->groups, h->group_name);
 
-    if (h->clean_offset)
+    if (h->clean_offset) {
         offsets_drop_group(b->offsets, h->group_name);
+        offsets_persist(b->offsets); /* or a crash would bring them back */
+    }
     if (rc)
         request_fail_error(rq, rc);
     else

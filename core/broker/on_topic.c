@@ -218,6 +218,8 @@ void on_delete_topic(void *ctx, struct request *rq)
     }
     rc = topics_delete(b->topics, h->topic);
     offsets_drop_topic(b->offsets, h->topic);
+    offsets_persist(
+        b->offsets); /* or a topic made anew after a crash would be read from the old ones on */
     int store_rc = store_drop_topic(b->store, h->topic);
     if (rc || store_rc)
         request_fail_error(rq, rc ? rc : store_rc);

@@ -244,9 +244,9 @@ static void publish(struct store *s, int64_t store_ms)
 {
     struct consumequeue *q;
 
-    atomic_store_explicit(&s->end_store_ms, store_ms, memory_order_relaxed);
     atomic_store_explicit(&s->log_end, s->tail_pos,
                           memory_order_seq_cst); /* then: who sleeps? */
+    atomic_store_explicit(&s->end_store_ms, store_ms, memory_order_release);
     while ((q = cq_touched_pop(&s->touched)) != NULL) {
         if (s->opts.flush_sync) {
             flush_then_publish(s, q);

@@ -1,10 +1,13 @@
 #include "store/consumequeue.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/errinj.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "store/segq.h"
 
@@ -23,7 +26,8 @@ struct consumequeue {
     _Atomic int64_t begin;
     _Atomic int64_t end;
     _Atomic uint64_t waiters;
-    _Atomic int64_t synced; /* end at the last cq_sync() */
+    _Atomic int64_t synced; /* end at the last cq_sync(); -1 unknown */
+    _Atomic bool new_names; /* files were made since */
     /* the writer's */
     int64_t next;     /* the end with what is not published yet */
     int64_t log_end;  /* just past the last indexed record; -1 */
@@ -84,7 +88,16 @@ static bool is_padding(const struct cq_entry *e)
     return e->size == CQ_PADDING_SIZE && e->log_pos == 0;
 }
 
-static void find_end(struct consumequeue *cq)
+/*
+ * Positions grow along a queue.  One that does not is what a power cut left of an entry that lies across two sectors: part
+ * of its position is missing.
+ */
+static bool follows(const struct consumequeue *cq, const struct cq_entry *e)
+{
+    return e->size > 0 && e->log_pos >= 0 && (is_padding(e) || e->log_pos >= cq->log_end);
+}
+
+static void find_end(struct consumequeue *cq, bool clean)
 {
     int64_t per_file = cq->files.size / CQ_ENTRY_SIZE;
     int64_t begin = segq_begin(&cq->files) / CQ_ENTRY_SIZE,
@@ -93,16 +106,18 @@ static void find_end(struct consumequeue *cq)
         limit - begin > DISTRUST_FILES * per_file ? limit - DISTRUST_FILES * per_file : begin;
     struct cq_entry e;
 
-    for (; at < limit && slots_read(cq, at, &e, 1) && e.size > 0 && e.log_pos >= 0; at++) {
-        if (is_padding(&e))
+    for (; at < limit && slots_read(cq, at, &e, 1) && follows(cq, &e); at++) {
+        if (is_padding(&e) &&
+            begin == at) /* only in front of all others does it move the begin */
             begin = at + 1;
-        else
+        else if (!is_padding(&e))
             cq->log_end = e.log_pos + e.size;
     }
     cq->next = at;
     atomic_store_explicit(&cq->begin, begin, memory_order_relaxed);
     atomic_store_explicit(&cq->end, at, memory_order_release);
-    atomic_store_explicit(&cq->synced, at, memory_order_relaxed);
+    atomic_store_explicit(&cq->synced, clean ? at : -1, memory_order_relaxed);
+    atomic_store(&cq->new_names, !clean);
 }
 
 static int open_files(struct consumequeue *cq)
@@ -111,7 +126,7 @@ static int open_files(struct consumequeue *cq)
 
     if (cq->loaded)
         return 0;
-    int rc = segq_open(&cq->files, cq->dir, &size, SEGMENT_WRITE);
+    int rc = segq_open(&cq->files, cq->dir, &size, SEGMENT_WRITE, INT64_MAX);
     if (rc)
         return rc;
     cq->loaded = true;
@@ -121,13 +136,33 @@ static int open_files(struct consumequeue *cq)
     return 0;
 }
 
-int cq_load(struct consumequeue *cq)
+int cq_load(struct consumequeue *cq, bool clean)
 {
     int rc = open_files(cq);
 
     if (!rc && cq->files.n)
-        find_end(cq);
+        find_end(cq, clean);
     return rc;
+}
+
+static void set_bounds(struct consumequeue *cq, int64_t begin, int64_t end)
+{
+    cq->next = end;
+    atomic_store_explicit(&cq->begin, begin, memory_order_relaxed);
+    atomic_store_explicit(&cq->end, end, memory_order_release);
+}
+
+int cq_reset(struct consumequeue *cq)
+{
+    if (cq->loaded)
+        segq_close(&cq->files);
+    cq->loaded = false;
+    cq->tail = NULL;
+    cq->log_end = -1;
+    cq->reserved = 0;
+    set_bounds(cq, 0, 0);
+    atomic_store_explicit(&cq->synced, 0, memory_order_relaxed);
+    return fs_exists(cq->dir) ? fs_remove_tree(cq->dir) : 0;
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */
@@ -163,6 +198,7 @@ static int reserve_to(struct consumequeue *cq, int64_t to)
             s ? 0 : segq_grow(&cq->files, cq->reserved / cq->files.size * cq->files.size, &s);
         if (rc)
             return rc;
+        atomic_store(&cq->new_names, true);
         int64_t at = cq->reserved - s->start;
         if ((rc = segment_reserve(s, at, RESERVE_BYTES)) != 0)
             return rc;
@@ -192,9 +228,10 @@ static int start_at(struct consumequeue *cq, int64_t first)
 
 int cq_reserve(struct consumequeue *cq, int64_t n, int64_t first)
 {
-    int rc = open_files(cq);
+    /* What is there when the queue is new is left of one whose removal failed. */
+    int rc = !cq->loaded && fs_exists(cq->dir) ? fs_remove_tree(cq->dir) : 0;
 
-    if (rc)
+    if (rc || (rc = open_files(cq)) != 0)
         return rc;
     if (cq->files.n == 0) {
         cq->reserved = first / (cq->files.size / CQ_ENTRY_SIZE) * cq->files.size;
@@ -233,41 +270,92 @@ int64_t cq_log_end(const struct consumequeue *cq)
     return cq->log_end;
 }
 
-int cq_truncate(struct consumequeue *cq, int64_t log_end)
+bool cq_peek(struct consumequeue *cq, int64_t offset, struct cq_entry *out)
 {
-    int64_t begin = cq_begin(cq), end = cq->next;
+    return offset >= 0 && offset < cq->next && slots_read(cq, offset, out, 1) == 1;
+}
+
+static bool entry_eq(const struct cq_entry *a, const struct cq_entry *b)
+{
+    return a->log_pos == b->log_pos && a->size == b->size && a->tag_hash == b->tag_hash;
+}
+
+enum cq_place cq_place(struct consumequeue *cq, const struct cq_entry *e, int64_t offset,
+                       bool may_restart)
+{
+    struct cq_entry there, before;
+
+    if (offset >= cq->next) {
+        if (e->log_pos < cq->log_end)
+            return CQ_KNOWN; /* of the queue's former life */
+        return offset == cq->next ? CQ_NEXT : CQ_GAP;
+    }
+    if (!cq_peek(cq, offset, &there))
+        return e->log_pos >= cq->log_end && offset == 0 && may_restart ? CQ_ANEW : CQ_LOST;
+    if (entry_eq(&there, e))
+        return CQ_KNOWN;
+    if (is_padding(&there) || cq->log_end < 0)
+        return CQ_ANEW; /* a record before it had claimed too high an offset, or nothing is known here */
+    if (e->log_pos >= cq->log_end)
+        return offset == 0 && may_restart ? CQ_ANEW : CQ_ASTRAY;
+    /* Right behind the entry before: then it is this one that belongs here. */
+    if (!cq_peek(cq, offset - 1, &before) || is_padding(&before) ||
+        before.log_pos + before.size <= e->log_pos) {
+        slot_encode(slot(cq, offset), e);
+        atomic_store(&cq->synced, -1);
+        if (offset == cq->next - 1)
+            cq->log_end = e->log_pos + e->size;
+    }
+    return CQ_KNOWN;
+}
+
+/* Leftovers beyond the end would look valid once new entries reach them. */
+static int erase_from(struct consumequeue *cq, int64_t end)
+{
+    /* A file without an entry must not stay: Apache's broker would find a phantom in it. */
+    int rc = segq_drop_from(&cq->files, end > 0 ? (end - 1) * CQ_ENTRY_SIZE + 1 : 0);
+    struct segment *s = segq_find(&cq->files, end * CQ_ENTRY_SIZE);
+
+    if (!rc && s)
+        segment_erase(s, end * CQ_ENTRY_SIZE - s->start);
+    return rc;
+}
+
+int cq_cut(struct consumequeue *cq, int64_t end)
+{
     struct cq_entry e;
-    int rc;
 
     if (!cq->loaded || !cq->files.n)
         return 0;
-    cq->log_end = -1;
-    for (; end > begin && slots_read(cq, end - 1, &e, 1); end--) {
-        if (e.log_pos < log_end) {
-            cq->log_end = e.log_pos + e.size;
-            break;
-        }
-    }
-    cq->next = end;
-    cq->tail = NULL;
-    atomic_store_explicit(&cq->end, end, memory_order_release);
-    /* A file without an entry must not stay: Apache's broker would find a phantom in it. */
-    int64_t keep = end > begin ? (end - 1) * CQ_ENTRY_SIZE + 1 : segq_begin(&cq->files);
-    if ((rc = segq_drop_from(&cq->files, keep)) != 0)
+    int rc = erase_from(cq, end);
+    if (rc)
         return rc;
-    if (!cq->files.n) {
-        cq->next = 0;
-        cq->reserved = 0;
-        atomic_store_explicit(&cq->begin, 0, memory_order_relaxed);
-        atomic_store_explicit(&cq->end, 0, memory_order_release);
-        return 0;
-    }
-    /* Leftovers beyond the end would look valid once new entries reach them. */
-    struct segment *s = segq_find(&cq->files, end * CQ_ENTRY_SIZE);
+    int64_t begin = cq_begin(cq);
+    cq->tail = NULL;
+    if (!cq->files.n)
+        begin = end = 0;
+    set_bounds(cq, begin < end ? begin : end, end);
     cq->reserved = end * CQ_ENTRY_SIZE;
-    return s && segment_next_data(s, end * CQ_ENTRY_SIZE - s->start) < s->size
-               ? segment_zero(s, end * CQ_ENTRY_SIZE - s->start)
-               : 0;
+    if (atomic_load(&cq->synced) > end)
+        atomic_store(&cq->synced, end);
+    cq->log_end = -1;
+    for (int64_t at = end - 1; at >= cq_begin(cq) && slots_read(cq, at, &e, 1); at--) {
+        if (is_padding(&e))
+            continue;
+        cq->log_end = e.log_pos + e.size;
+        break;
+    }
+    return 0;
+}
+
+int cq_pad(struct consumequeue *cq, int64_t end)
+{
+    static const struct cq_entry padding = {.log_pos = 0, .size = CQ_PADDING_SIZE};
+    int rc = cq_reserve(cq, end - cq->next, cq->next);
+
+    while (!rc && cq->next < end)
+        slot_encode(slot(cq, cq->next++), &padding);
+    return rc;
 }
 
 void cq_trim(struct consumequeue *cq, int64_t log_begin)
@@ -286,14 +374,16 @@ void cq_trim(struct consumequeue *cq, int64_t log_begin)
         atomic_compare_exchange_strong(&cq->begin, &begin, low);
 }
 
-bool cq_has_old_file(struct consumequeue *cq)
+bool cq_has_old_file(struct consumequeue *cq, int64_t flushed)
 {
     struct segment *first = cq_end(cq) > 0 ? segq_ref_first(&cq->files) : NULL;
+    struct cq_entry e;
     bool old = false;
 
     if (first) {
         int64_t limit = first->start + first->size;
-        old = limit <= cq_begin(cq) * CQ_ENTRY_SIZE && limit < segq_limit(&cq->files);
+        old = limit <= cq_begin(cq) * CQ_ENTRY_SIZE && limit / CQ_ENTRY_SIZE < cq_end(cq) &&
+              slots_read(cq, limit / CQ_ENTRY_SIZE, &e, 1) == 1 && e.log_pos < flushed;
         segment_unref(first);
     }
     return old;
@@ -310,24 +400,53 @@ int cq_drop_old_file(struct consumequeue *cq)
     return rc;
 }
 
+int cq_sync_dir(struct consumequeue *cq)
+{
+    return fs_exists(cq->dir) ? fs_sync_dir(cq->dir) : 0;
+}
+
+/* Those of the files, of the queue's folder, of the topic's.  The topic may be deleted meanwhile. */
+static int sync_names(const struct consumequeue *cq)
+{
+    char *dir = xstrdup(cq->dir);
+    int rc = 0;
+
+    for (int i = 0; i < 3 && !rc; i++) {
+        if (fs_exists(dir))
+            rc = fs_sync_dir(dir);
+        if (rc && !fs_exists(dir))
+            rc = 0;
+        char *slash = strrchr(dir, '/');
+        if (slash)
+            *slash = '\0';
+    }
+    free(dir);
+    return rc;
+}
+
 int cq_sync(struct consumequeue *cq)
 {
     int64_t end = cq_end(cq), from = atomic_load_explicit(&cq->synced, memory_order_relaxed);
     struct seg_view view;
 
-    if (end == from)
+    if (end == from && !atomic_load(&cq->new_names))
         return 0;
+    bool names = atomic_exchange(&cq->new_names, false);
     if (from < cq_begin(cq))
         from = cq_begin(cq); /* files before may be gone */
     for (int64_t pos = from * CQ_ENTRY_SIZE;
          pos < end * CQ_ENTRY_SIZE && segq_pin(&cq->files, pos, &view); pos += view.len) {
-        int rc = segment_sync(view.segment);
+        int rc = ERRINJ(QUEUE_SYNC)
+                     ? tl_fail_errno(TL_EIO, EIO, "syncing %s", view.segment->path)
+                     : segment_sync(view.segment);
         segq_unpin(&view);
         if (rc)
             return rc;
     }
-    atomic_store_explicit(&cq->synced, end, memory_order_relaxed);
-    return 0;
+    int rc = names ? sync_names(cq) : 0;
+    if (!rc)
+        atomic_store_explicit(&cq->synced, end, memory_order_relaxed);
+    return rc;
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -352,6 +471,12 @@ bool cq_in_memory(struct consumequeue *cq, int64_t from, int64_t n)
     bool in = segment_in_memory(view.segment, view.data - view.segment->map, len);
     segq_unpin(&view);
     return in;
+}
+
+int64_t cq_entries(struct consumequeue *cq)
+{
+    int64_t end = cq_end(cq);
+    return end > 0 ? end - segq_first(&cq->files) / CQ_ENTRY_SIZE : 0;
 }
 
 int64_t cq_begin(const struct consumequeue *cq)

@@ -8,7 +8,11 @@
 
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
+
+#undef LOG_MODULE
+#define LOG_MODULE "store"
 
 enum { TOPIC_MAX = 255 };
 
@@ -100,8 +104,21 @@ int cqset_drop_topic(struct cqset *s, struct tl_str topic)
     return rc;
 }
 
+static int load_queue(struct cqset *s, const char *topic, int32_t id, bool clean, bool *damaged)
+{
+    struct consumequeue *q = add(s, tl_str_of(topic), id)->q;
+    int rc = cq_load(q, clean);
+
+    if (rc != TL_ECORRUPT)
+        return rc;
+    log_error("queue is damaged and made again from the log topic=%s queue=%d: %s", topic, id,
+              tl_error_text());
+    *damaged = true;
+    return cq_reset(q);
+}
+
 /* consumequeue/<topic>: a folder per queue; what is no number is left alone. */
-static int load_topic(struct cqset *s, const char *topic)
+static int load_topic(struct cqset *s, const char *topic, bool clean, bool *damaged)
 {
     char *path = xasprintf("%s/%s", s->dir, topic);
     DIR *dir = opendir(path);
@@ -115,13 +132,13 @@ static int load_topic(struct cqset *s, const char *topic)
     for (struct dirent *e; !rc && (e = readdir(dir));) {
         int32_t id;
         if (e->d_name[0] != '.' && tl_str_i32(tl_str_of(e->d_name), &id) && id >= 0)
-            rc = cq_load(add(s, tl_str_of(topic), id)->q);
+            rc = load_queue(s, topic, id, clean, damaged);
     }
     closedir(dir);
     return rc;
 }
 
-int cqset_open(struct cqset *s, const char *dir, int64_t file_bytes)
+int cqset_open(struct cqset *s, const char *dir, int64_t file_bytes, bool clean, bool *damaged)
 {
     int rc = 0;
 
@@ -132,7 +149,7 @@ int cqset_open(struct cqset *s, const char *dir, int64_t file_bytes)
         rc = tl_fail_errno(TL_EIO, errno, "reading folder %s", dir);
     for (struct dirent *e; topics && !rc && (e = readdir(topics));) {
         if (e->d_name[0] != '.')
-            rc = load_topic(s, e->d_name);
+            rc = load_topic(s, e->d_name, clean, damaged);
     }
     if (topics)
         closedir(topics);

@@ -22,8 +22,11 @@ struct cqset {
     struct cqset_node *nodes, *dropped;
 };
 
-/* Load every consumequeue/<topic>/<number>/.  0, TL_EIO, TL_ECORRUPT. */
-int cqset_open(struct cqset *s, const char *dir, int64_t file_bytes);
+/*
+ * Load every consumequeue/<topic>/<number>/.  @clean: they were closed in order.  One whose files are damaged is removed, and
+ * *damaged is set: all of it can be made again from the log.  0, TL_EIO.
+ */
+int cqset_open(struct cqset *s, const char *dir, int64_t file_bytes, bool clean, bool *damaged);
 void cqset_close(struct cqset *s);
 /* NULL when unknown and not @create.  Any thread. */
 struct consumequeue *cqset_find(struct cqset *s, struct tl_str topic, int32_t id, bool create);

@@ -1,14 +1,19 @@
 /*
  * dispatch - what follows from a record: its entry in a consume queue (ReputMessageService)
  *
- * A live append and a replay after a crash go through the same steps; a replay skips what is there.
+ * A live append and a replay after a crash make the same entries; a replay compares them with what is there and puts right
+ * what a power cut has torn.
  */
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "proto/flags.h"
 #include "proto/names.h"
 #include "proto/properties.h"
 #include "store/store_private.h"
+
+#undef LOG_MODULE
+#define LOG_MODULE "store"
 
 enum { UNKNOWN_LEVEL_MS = 1000 };
 
@@ -44,32 +49,71 @@ static int64_t tag_hash(const struct store *s, const struct record *r)
     return tags.len ? hash_java_string(tags) : 0;
 }
 
+static struct cq_entry entry_of(const struct store *s, const struct record *r)
+{
+    return (struct cq_entry){
+        .log_pos = r->log_pos, .size = (int32_t)r->size, .tag_hash = tag_hash(s, r)};
+}
+
 void dispatch_put(struct store *s, struct consumequeue *q, const struct record *r)
 {
-    struct cq_entry e = {
-        .log_pos = r->log_pos, .size = (int32_t)r->size, .tag_hash = tag_hash(s, r)};
+    struct cq_entry e = entry_of(s, r);
 
     cq_put(q, &e);
     cq_touch(&s->touched, q);
 }
 
-int dispatch_replay(struct store *s, const struct record *r)
+/*
+ * Entries before the record's are missing.  Only from the log's beginning on may that be: older records were deleted, or
+ * lost with a part of the log.
+ */
+static int fill_gap(struct store *s, struct consumequeue *q, const struct record *r)
 {
-    if (!dispatch_indexed(r))
-        return 0;
-    struct consumequeue *q = cqset_find(&s->queues, r->topic, r->queue_id, true);
     int64_t next = cq_next(q);
 
-    if (r->queue_offset < next)
-        return 0;
-    /* Only from the log's beginning on may a queue begin in its middle: older records were deleted. */
-    if (r->queue_offset > next && (cq_log_end(q) >= 0 || !s->full_scan))
+    if (!s->full_scan)
         return tl_fail(TL_EORDER, "queue %.*s-%d ends at %lld, a record has %lld",
                        TL_STR_ARG(r->topic), r->queue_id, (long long)next,
                        (long long)r->queue_offset);
-    int rc = cq_reserve(q, 1, r->queue_offset);
+    if (next == 0)
+        return 0; /* cq_reserve() begins there */
+    log_error("messages are missing in the log topic=%.*s queue=%d from=%lld to=%lld",
+              TL_STR_ARG(r->topic), r->queue_id, (long long)next,
+              (long long)r->queue_offset - 1);
+    return cq_pad(q, r->queue_offset);
+}
+
+int dispatch_replay(struct store *s, const struct record *r)
+{
+    if (!dispatch_indexed(r) || r->log_pos < drops_find(s, r->topic))
+        return 0;
+    struct consumequeue *q = cqset_find(&s->queues, r->topic, r->queue_id, true);
+    struct cq_entry e = entry_of(s, r);
+    int rc = 0;
+
+    switch (cq_place(q, &e, r->queue_offset, !s->checkpoint.marked)) {
+    case CQ_KNOWN: return 0;
+    case CQ_ANEW: rc = r->queue_offset > 0 ? cq_cut(q, r->queue_offset) : cq_reset(q); break;
+    case CQ_ASTRAY:
+        log_error(
+            "record is out of order and left out topic=%.*s queue=%d offset=%lld pos=%lld",
+            TL_STR_ARG(r->topic), r->queue_id, (long long)r->queue_offset,
+            (long long)r->log_pos);
+        return 0;
+    case CQ_LOST:
+        rc = cq_reset(q);
+        if (!rc && !s->full_scan)
+            rc = tl_fail(TL_EORDER, "queue %.*s-%d lacks a file", TL_STR_ARG(r->topic),
+                         r->queue_id);
+        break;
+    case CQ_GAP: rc = fill_gap(s, q, r); break;
+    case CQ_NEXT: break;
+    }
+    if (!rc)
+        rc = cq_reserve(q, 1, r->queue_offset);
     if (rc)
         return rc;
-    dispatch_put(s, q, r);
+    cq_put(q, &e);
+    cq_touch(&s->touched, q);
     return 0;
 }

@@ -5,11 +5,14 @@
  * all that came while the one before ran.  An error is fatal and never retried: after a failed
  * fsync the kernel may have dropped the pages, and a second one would lie.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/errinj.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -31,7 +34,10 @@ static int sync_log(struct store *s, int64_t to)
     struct seg_view view;
 
     while (pos < to && segq_pin(&s->log, pos, &view)) {
-        int rc = segment_sync(view.segment);
+        while (ERRINJ(LOG_SYNC_STALL))
+            nanosleep(&(struct timespec){0, 1000000}, NULL);
+        int rc = ERRINJ(LOG_SYNC) ? tl_fail_errno(TL_EIO, EIO, "syncing %s", view.segment->path)
+                                  : segment_sync(view.segment);
         pos += view.len;
         segq_unpin(&view);
         if (rc)
@@ -124,15 +130,19 @@ static void fail_waiting(struct store *s)
 
 static void flush_log(struct store *s)
 {
+    /* In this order: the time must not be that of a record behind the end. */
+    int64_t store_ms = atomic_load_explicit(&s->end_store_ms, memory_order_acquire);
     int64_t end = atomic_load_explicit(&s->log_end, memory_order_acquire);
-    int64_t store_ms = atomic_load_explicit(&s->end_store_ms, memory_order_relaxed);
 
     if (!atomic_load(&s->failed) && end > atomic_load(&s->log_flushed)) {
         if (sync_log(s, end)) {
             store_fatal(s, tl_error_text());
         } else {
+            pthread_mutex_lock(&s->checkpoint_lock);
             if (store_ms > s->checkpoint.physic_ms)
                 s->checkpoint.physic_ms = store_ms;
+            s->checkpoint.flushed = end;
+            pthread_mutex_unlock(&s->checkpoint_lock);
             atomic_store_explicit(&s->log_flushed, end, memory_order_release);
         }
     }
@@ -147,37 +157,116 @@ static void flush_log(struct store *s)
     pthread_mutex_unlock(&s->flusher.lock);
 }
 
-static void sync_queue(void *arg, struct consumequeue *q)
-{
-    int *rc = arg;
+struct queue_list {
+    struct consumequeue **items;
+    size_t n, cap;
+};
 
-    if (!*rc)
-        *rc = cq_sync(q);
+static void collect(void *arg, struct consumequeue *q)
+{
+    struct queue_list *l = arg;
+
+    if (l->n == l->cap)
+        l->items = xrealloc(l->items, (l->cap = l->cap ? l->cap * 2 : 64) * sizeof(*l->items));
+    l->items[l->n++] = q;
 }
 
-static void flush_queues(struct store *s)
+/* Queues live as long as the store, so no lock is held meanwhile. */
+static int sync_queues(struct store *s, int64_t *entries)
 {
-    int64_t store_ms = s->checkpoint.physic_ms;
+    struct queue_list l = {0};
     int rc = 0;
 
-    cqset_each(&s->queues, sync_queue, &rc);
-    if (rc)
-        log_error("consume queues not synced, a replay would be longer: %s", tl_error_text());
-    else if (store_ms > s->checkpoint.logics_ms)
-        s->checkpoint.logics_ms = store_ms;
+    *entries = 0;
+    cqset_each(&s->queues, collect, &l);
+    for (size_t i = 0; i < l.n && !rc; i++) {
+        *entries += cq_entries(l.items[i]); /* of before, so that the sum is never too much */
+        rc = cq_sync(l.items[i]);
+    }
+    free(l.items);
+    return rc;
 }
 
-static void write_checkpoint(struct store *s, struct checkpoint *written)
+int flush_queues(struct store *s)
 {
-    s->checkpoint.index_ms = atomic_load_explicit(&s->index_full_ms, memory_order_relaxed);
-    if (s->checkpoint.physic_ms == written->physic_ms &&
-        s->checkpoint.logics_ms == written->logics_ms &&
-        s->checkpoint.index_ms == written->index_ms)
-        return;
-    if (checkpoint_write(s->checkpoint_path, &s->checkpoint))
+    int64_t entries;
+
+    pthread_mutex_lock(&s->queue_sync_lock);
+    pthread_mutex_lock(&s->checkpoint_lock);
+    int64_t store_ms = s->checkpoint.physic_ms;
+    s->drops_seen = false;
+    pthread_mutex_unlock(&s->checkpoint_lock);
+    int rc = sync_queues(s, &entries);
+    if (rc) { /* never to be tried again: the next sync would say that all is well */
+        store_fatal(s, tl_error_text());
+    } else {
+        pthread_mutex_lock(&s->checkpoint_lock);
+        if (store_ms > s->checkpoint.logics_ms)
+            s->checkpoint.logics_ms = store_ms;
+        s->checkpoint.queue_synced = s->drops_seen ? -1 : entries;
+        pthread_mutex_unlock(&s->checkpoint_lock);
+    }
+    pthread_mutex_unlock(&s->queue_sync_lock);
+    return rc;
+}
+
+static bool same(const struct checkpoint *a, const struct checkpoint *b)
+{
+    return a->physic_ms == b->physic_ms && a->logics_ms == b->logics_ms &&
+           a->index_ms == b->index_ms && a->flushed == b->flushed &&
+           a->log_begin == b->log_begin && a->queue_entries == b->queue_entries &&
+           a->queue_synced == b->queue_synced &&
+           memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) == 0 && b->marked;
+}
+
+static void add_entries(void *arg, struct consumequeue *q)
+{
+    *(int64_t *)arg += cq_entries(q);
+}
+
+int flush_checkpoint(struct store *s, int64_t log_begin)
+{
+    int64_t entries = 0;
+    int rc = 0;
+
+    cqset_each(&s->queues, add_entries, &entries);
+    int64_t log_end =
+        atomic_load(&s->log_end); /* after: what came in between would be missed else */
+    pthread_mutex_lock(&s->checkpoint_lock);
+    struct checkpoint *c = &s->checkpoint;
+    c->index_ms = atomic_load_explicit(&s->index_full_ms, memory_order_relaxed);
+    if (log_begin >= 0)
+        c->log_begin = log_begin;
+    if (entries != c->queue_entries) {
+        c->queue_entries = entries;
+        c->log_end = log_end;
+    }
+    if (atomic_load(&s->queues_suspect))
+        c->queue_entries = c->queue_synced = INT64_MAX;
+    if (!same(c, &s->written)) {
+        rc = checkpoint_write(s->checkpoint_path, c);
+        if (!rc) {
+            s->written = *c;
+            s->written.marked = true;
+        }
+    }
+    pthread_mutex_unlock(&s->checkpoint_lock);
+    if (rc == TL_ENOSPC)
+        log_warn_every(10000, "checkpoint not written: %s", tl_error_text());
+    else if (rc)
+        store_fatal(s, tl_error_text());
+    return rc;
+}
+
+/* The disk failed, and what it lost is not known: the next start takes nothing behind the flushed mark for granted. */
+static void forget_boot(struct store *s)
+{
+    pthread_mutex_lock(&s->checkpoint_lock);
+    struct checkpoint c = s->written;
+    memset(c.boot_id, 0, sizeof(c.boot_id));
+    if (checkpoint_write(s->checkpoint_path, &c))
         log_error("checkpoint not written: %s", tl_error_text());
-    else
-        *written = s->checkpoint;
+    pthread_mutex_unlock(&s->checkpoint_lock);
 }
 
 static struct timespec after_ms(int64_t ms)
@@ -226,26 +315,25 @@ static bool wait_for_work(struct store *s)
 static void *flush_main(void *arg)
 {
     struct store *s = arg;
-    struct checkpoint written = s->checkpoint;
     int64_t checkpoint_at = clock_mono_ms(), queues_at = checkpoint_at;
 
     while (wait_for_work(s)) {
         flush_log(s);
         int64_t now = clock_mono_ms();
-        if (now - queues_at >= QUEUES_MS) {
+        if (now - queues_at >= QUEUES_MS && !atomic_load(&s->failed)) {
             flush_queues(s);
             queues_at = now;
         }
-        if (now - checkpoint_at >= CHECKPOINT_MS) {
-            write_checkpoint(s, &written);
+        if (now - checkpoint_at >= CHECKPOINT_MS && !atomic_load(&s->failed)) {
+            flush_checkpoint(s, -1);
             checkpoint_at = now;
         }
     }
     flush_log(s);
-    if (!atomic_load(&s->failed)) {
-        flush_queues(s);
-        write_checkpoint(s, &written);
-    }
+    if (!atomic_load(&s->failed) && flush_queues(s) == 0)
+        flush_checkpoint(s, -1);
+    if (atomic_load(&s->failed))
+        forget_boot(s);
     return NULL;
 }
 

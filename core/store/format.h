@@ -12,6 +12,7 @@
 #define FORMAT_CHECKPOINT "checkpoint"
 #define FORMAT_ABORT      "abort"
 #define FORMAT_LOCK       "lock"
+#define FORMAT_DROPS      "deletedTopics" /* ours */
 
 enum {
     FORMAT_CHECKPOINT_SIZE = 4096,

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/errinj.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -236,12 +237,14 @@ static const char *doubt(const struct index *x, const struct segment *g, int64_t
     if (n > x->entries || load64(g, AT_BEGIN_MS) > load64(g, AT_END_MS) ||
         load64(g, AT_BEGIN_POS) > load64(g, AT_END_POS) || load64(g, AT_BEGIN_POS) < 0)
         return "its header makes no sense";
-    if (load64(g, AT_END_MS) > trusted_ms)
+    if (load64(g, AT_END_MS) > trusted_ms || (trusted_ms != INT64_MAX && n < x->entries))
         return "it may not be on the disk completely";
     return load64(g, AT_END_POS) >= log_end ? "it reaches beyond the log" : NULL;
 }
 
-static int load_file(struct index *x, int64_t name, int64_t trusted_ms, int64_t log_end)
+/* @broken: keys are missing from here on, so nothing later is of use: indexing goes on where the last file ends. */
+static int load_file(struct index *x, int64_t name, int64_t trusted_ms, int64_t log_end,
+                     bool *broken)
 {
     char *path = path_of(x, name);
     struct segment *g = NULL;
@@ -253,7 +256,11 @@ static int load_file(struct index *x, int64_t name, int64_t trusted_ms, int64_t 
         return rc;
     }
     rc = 0;
+    if (!why && *broken)
+        why = "one before it had to be made again";
     if (why) {
+        *broken |= g != NULL && count_of(g) > 1;
+        *broken |= g == NULL;
         log_info("index file removed, to be made again file=%s: %s", path, why);
         if (unlink(path))
             rc = tl_fail_errno(TL_EIO, errno, "removing %s", path);
@@ -271,13 +278,14 @@ int index_open(struct index *x, const char *dir, int32_t slots, int32_t entries,
 {
     int64_t *names;
     size_t n;
+    bool broken = false;
 
     *x = (struct index){.dir = xstrdup(dir), .slots = slots, .entries = entries};
     rwlock_init(&x->lock, RANK_SEGQ);
     strbuf_init(&x->key);
     int rc = list_names(dir, &names, &n);
     for (size_t i = 0; !rc && i < n; i++)
-        rc = load_file(x, names[i], trusted_ms, log_end);
+        rc = load_file(x, names[i], trusted_ms, log_end, &broken);
     free(names);
     if (rc)
         index_close(x);
@@ -309,7 +317,7 @@ static int ensure_room(struct index *x, bool *rolled)
     struct index_file *f = x->n ? x->files[x->n - 1] : NULL;
 
     if (f && count_of(f->seg) >= x->entries) {
-        int rc = segment_sync(f->seg);
+        int rc = index_sync(x);
         if (rc)
             return rc;
         x->full_end_ms = load64(f->seg, AT_END_MS);
@@ -399,7 +407,12 @@ int index_put(struct index *x, const struct record *r, bool *rolled)
 
 int index_sync(struct index *x)
 {
-    return x->n ? segment_sync(x->files[x->n - 1]->seg) : 0;
+    if (!x->n)
+        return 0;
+    if (ERRINJ(INDEX_SYNC))
+        return tl_fail_errno(TL_EIO, EIO, "syncing %s", x->files[x->n - 1]->seg->path);
+    int rc = segment_sync(x->files[x->n - 1]->seg);
+    return rc ? rc : fs_sync_dir(x->dir);
 }
 
 void index_trim(struct index *x, int64_t log_begin)

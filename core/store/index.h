@@ -33,9 +33,9 @@ struct index {
 };
 
 /*
- * Load the files in @dir, which need not exist.  Those whose endTimestamp is later than @trusted_ms (after a crash:
- * the checkpoint's indexMsgTimestamp; INT64_MAX after a clean stop), whose end lies at or beyond @log_end, or which make no
- * sense are removed: they are made again.  0, TL_EIO.
+ * Load the files in @dir, which need not exist.  Those that are not full or whose endTimestamp is later than @trusted_ms (after a
+ * crash: the checkpoint's indexMsgTimestamp; INT64_MAX after a clean stop, then neither matters), whose end lies at or beyond @log_end, or which make no
+ * sense are removed, and those behind them: they are made again.  0, TL_EIO.
  */
 int index_open(struct index *x, const char *dir, int32_t slots, int32_t entries,
                int64_t trusted_ms, int64_t log_end);

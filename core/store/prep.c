@@ -16,7 +16,8 @@ static int make(struct store *s, int64_t start, struct segment **out)
 {
     int rc = segment_create(out, s->log.dir, start, s->log.size, SEGMENT_READ);
 
-    if (rc || (rc = fs_sync_dir(s->log.dir)) == 0) /* a file without its name would not survive a power cut */
+    if (rc || (rc = fs_sync_dir(s->log.dir)) ==
+                  0) /* a file without its name would not survive a power cut */
         return rc;
     segment_remove(*out);
     segment_unref(*out);
@@ -39,7 +40,10 @@ static void *prep_main(void *arg)
         p->want = -1;
         p->busy = true;
         pthread_mutex_unlock(&p->lock);
-        if (make(s, start, &made))
+        int rc = make(s, start, &made);
+        if (rc == TL_EIO)
+            store_fatal(s, tl_error_text());
+        else if (rc)
             log_warn_every(10000, "next log file not made ahead: %s", tl_error_text());
         pthread_mutex_lock(&p->lock);
         p->ready = made;

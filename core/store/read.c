@@ -2,9 +2,14 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/store_private.h"
+
+#undef LOG_MODULE
+#define LOG_MODULE "store"
 
 enum {
     ENTRIES_AT_ONCE = 64,
@@ -12,6 +17,7 @@ enum {
     BY_KEY_WAIT_MS = 500,    /* for the index to catch up with what is in the log now */
     RECENT_ENTRIES = 100000, /* of a queue: their entries are taken to be in memory */
     READ_AHEAD = 1 << 20,
+    LOOK_BYTES = 1 << 20, /* of the log, for the record of a damaged entry */
     RECENT_BYTES =
         256 << 20, /* "young": so close to the log's end that it surely is in memory */
 };
@@ -56,6 +62,7 @@ struct reading {
     struct store *s;
     const struct read_query *q;
     struct read_result *out;
+    struct consumequeue *cq;
     int32_t slices_cap;
     int64_t record_bytes; /* shown to the record filter */
     bool removed;         /* an entry's record is gone already */
@@ -127,36 +134,114 @@ static enum read_verdict ask_filter(struct reading *r, const struct seg_view *vi
     return r->q->record(r->q->arg, view->data, (size_t)e->size, offset);
 }
 
+/* By the fields that a damaged entry, or record, is bound to miss. */
+static bool is_record_of(const uint8_t *p, const struct cq_entry *e, int64_t offset)
+{
+    return (int32_t)get_be32(p) == e->size &&
+           (int64_t)get_be64(p + RECORD_AT_QUEUE_OFFSET) == offset &&
+           (int64_t)get_be64(p + RECORD_AT_LOG_POS) == e->log_pos;
+}
+
+/*
+ * The record of @offset, looked for between those of the neighbours, record by record.  1 and the entry as it should be; 0: it is
+ * damaged; -1: that is not to be known here.
+ */
+static int look_for_record(struct reading *r, int64_t offset, struct cq_entry *out)
+{
+    struct cq_entry before, after;
+    struct seg_view view;
+
+    if (cq_read(r->cq, offset - 1, &before, 1) != 1 || before.size == CQ_PADDING_SIZE ||
+        cq_read(r->cq, offset + 1, &after, 1) != 1 || after.log_pos < before.log_pos ||
+        after.log_pos - before.log_pos > LOOK_BYTES)
+        return -1;
+    for (int64_t pos = before.log_pos + before.size;
+         pos < after.log_pos && segq_pin(&r->s->log, pos, &view);) {
+        struct record rec;
+        int kind = record_decode(view.data, (size_t)view.len, RECORD_CHECK_CRC, &rec);
+        bool match = kind == RECORD_MESSAGE && rec.log_pos == pos &&
+                     rec.queue_offset == offset && rec.queue_id == r->q->queue_id &&
+                     tl_str_eq(rec.topic, r->q->topic);
+        int64_t step = kind == RECORD_BLANK ? view.len : (int64_t)rec.size;
+        segq_unpin(&view);
+        if (match) {
+            out->log_pos = pos;
+            out->size = (int32_t)rec.size;
+            return 1;
+        }
+        if (kind < 0)
+            return 0;
+        pos += step;
+    }
+    return 0;
+}
+
+/* The entry leads to no record of its own: 1 = there it is, 0 = skip it, negative = error code */
+static int astray(struct reading *r, struct cq_entry *e, int64_t offset)
+{
+    const struct read_query *q = r->q;
+    int found = look_for_record(r, offset, e);
+
+    if (found == 0) {
+        log_warn_every(
+            1000, "message is damaged and skipped topic=%.*s queue=%d offset=%lld pos=%lld",
+            TL_STR_ARG(q->topic), q->queue_id, (long long)offset, (long long)e->log_pos);
+        return 0;
+    }
+    atomic_store_explicit(&r->s->queues_suspect, true, memory_order_relaxed);
+    if (found > 0)
+        return 1;
+    return -tl_fail(
+        TL_ECORRUPT,
+        "queue %.*s-%d offset %lld points at %lld+%d, which is not its record; the next "
+        "start makes the queue again",
+        TL_STR_ARG(q->topic), q->queue_id, (long long)offset, (long long)e->log_pos, e->size);
+}
+
+/* The entry's record, pinned; when the entry is damaged, as it should be in @e.  1, 0 = there is none, negative = error code */
+static int pin_record(struct reading *r, struct cq_entry *e, int64_t offset,
+                      struct seg_view *view)
+{
+    bool pinned = segq_pin(&r->s->log, e->log_pos, view);
+
+    if (pinned && e->size >= RECORD_AT_LOG_POS + 8 && e->size <= view->len &&
+        is_record_of(view->data, e, offset))
+        return 1;
+    if (pinned)
+        segq_unpin(view);
+    if (e->log_pos >= 0 && e->log_pos < segq_first(&r->s->log)) {
+        r->removed = true;
+        return 0;
+    }
+    int rc = astray(r, e, offset);
+    if (rc > 0 && !segq_pin(&r->s->log, e->log_pos, view))
+        rc = 0;
+    return rc;
+}
+
 /* 1 = go on, 0 = stop before this entry, negative = error code */
-static int one_entry(struct reading *r, const struct cq_entry *e, int64_t offset)
+static int one_entry(struct reading *r, const struct cq_entry *entry, int64_t offset)
 {
     const struct read_query *q = r->q;
     struct read_result *out = r->out;
     struct seg_view view;
+    struct cq_entry e = *entry;
 
     if (out->messages > 0 &&
-        (out->messages >= q->max_nums || out->bytes + e->size > q->max_bytes ||
-         out->bytes + e->size > PAYLOAD_MAX))
+        (out->messages >= q->max_nums || out->bytes + e.size > q->max_bytes ||
+         out->bytes + e.size > PAYLOAD_MAX))
         return 0;
     if (out->scanned >= q->scan_entries)
         return 0;
     out->scanned++;
-    if (e->size == CQ_PADDING_SIZE || (q->entry && !q->entry(q->arg, e->tag_hash)))
+    if (e.size == CQ_PADDING_SIZE || (q->entry && !q->entry(q->arg, e.tag_hash)))
         return 1;
-    if (!segq_pin(&r->s->log, e->log_pos, &view)) {
-        r->removed = true;
-        return 1;
-    }
-    if (e->size <= 0 || e->size > view.len) {
-        segq_unpin(&view);
-        return -tl_fail(TL_ECORRUPT,
-                        "queue %.*s-%d offset %lld points at %lld+%d, which is no record",
-                        TL_STR_ARG(q->topic), q->queue_id, (long long)offset,
-                        (long long)e->log_pos, e->size);
-    }
-    enum read_verdict verdict = ask_filter(r, &view, e, offset);
+    int rc = pin_record(r, &e, offset, &view);
+    if (rc <= 0)
+        return rc ? rc : 1;
+    enum read_verdict verdict = ask_filter(r, &view, &e, offset);
     if (verdict == READ_TAKE) {
-        take(r, &view, e);
+        take(r, &view, &e);
     } else {
         segq_unpin(&view);
         if (verdict == READ_STOP)
@@ -282,6 +367,7 @@ int read_messages(struct store *s, const struct read_query *q, struct read_resul
     out->status = check_bounds(q, out);
     if (out->status != READ_FOUND)
         return 0;
+    r.cq = cq;
     int rc = read_entries(&r, cq);
     if (rc) {
         read_release(out);

@@ -131,13 +131,23 @@ static bool expired(const struct store *s, const struct segment *g)
     return changed_ms + s->opts.retain.reserved_ms <= clock_now_ms();
 }
 
-/* Unlink, then forget: after a crash in between the file is simply gone.  0 or the failure. */
+/*
+ * What is left of the queues must not depend on the file's records: their entries go to the disk first, and the checkpoint
+ * tells that the file is gone on purpose.  Then unlink, for good before the next one goes, and forget: after a
+ * crash in between the file is simply gone.  0 or the failure.
+ */
 static int drop_first(struct store *s, struct segment *g)
 {
-    int rc = segment_remove(g);
+    int rc;
 
-    if (rc)
+    if ((rc = flush_queues(s)) || (rc = flush_checkpoint(s, g->start + g->size)) ||
+        (rc = segment_remove(g)))
         return rc;
+    rc = fs_sync_dir(s->log_dir);
+    if (rc) {
+        store_fatal(s, tl_error_text());
+        return rc;
+    }
     append_token_take(s);
     segq_forget_first(&s->log, g);
     append_token_drop(s);
@@ -202,17 +212,23 @@ static void collect(void *arg, struct consumequeue *q)
 }
 
 /* Queues live as long as the store, so the list may be walked without a lock. */
-static void trim_queues(struct store *s, int64_t log_begin)
+/* True when files went. */
+static bool trim_queues(struct store *s, int64_t log_begin)
 {
+    int64_t flushed = atomic_load(&s->log_flushed);
     struct list l = {0};
+    bool any = false;
 
     cqset_each(&s->queues, collect, &l);
     for (size_t i = 0; i < l.n && !atomic_load(&s->closing); i++) {
         cq_trim(l.items[i], log_begin);
-        while (cq_has_old_file(l.items[i])) {
+        while (cq_has_old_file(l.items[i], flushed)) {
             append_token_take(s);
             int rc = cq_drop_old_file(l.items[i]);
             append_token_drop(s);
+            if (!rc)
+                rc = cq_sync_dir(l.items[i]);
+            any = true;
             if (rc) {
                 log_error("old queue file stays: %s", tl_error_text());
                 break;
@@ -220,6 +236,7 @@ static void trim_queues(struct store *s, int64_t log_begin)
         }
     }
     free(l.items);
+    return any;
 }
 
 void store_trim(struct store *s)
@@ -227,7 +244,9 @@ void store_trim(struct store *s)
     int64_t begin = segq_first(&s->log);
 
     pthread_mutex_lock(&s->retain_lock);
-    trim_queues(s, begin);
+    if (trim_queues(s, begin) &&
+        flush_queues(s) == 0) /* they have fewer entries now, as they should */
+        flush_checkpoint(s, -1);
     if (s->opts.index_entries)
         indexer_trim(s, begin);
     s->trimmed_to = begin;

@@ -60,7 +60,8 @@ int segment_create_at(struct segment **out, const char *path, int64_t start, int
     struct segment *s = make(path, start, size);
     int rc;
 
-    s->fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    s->fd = ERRINJ(SEGMENT_CREATE) ? (errno = EIO, -1)
+                                   : open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (s->fd < 0) {
         rc = failed(s, errno, "creating");
         segment_unref(s);
@@ -141,6 +142,8 @@ void segment_unref(struct segment *s)
 
 int segment_remove(struct segment *s)
 {
+    if (ERRINJ(SEGMENT_REMOVE))
+        return failed(s, EIO, "removing");
     return unlink(s->path) && errno != ENOENT ? failed(s, errno, "removing") : 0;
 }
 
@@ -149,7 +152,11 @@ int segment_pwritev(struct segment *s, struct iovec *iov, int n, int64_t at)
     if (ERRINJ(LOG_WRITE))
         return tl_fail_errno(TL_EIO, EIO, "writing %s", s->path);
     while (n > 0) {
-        ssize_t done = pwritev(s->fd, iov, n, at);
+        bool torn = false;
+        struct iovec first = {iov->iov_base, ERRINJ_PART(LOG_WRITE, iov->iov_len, &torn)};
+        bool part = first.iov_len < iov->iov_len;
+        ssize_t done = part ? pwritev(s->fd, &first, 1, at) : pwritev(s->fd, iov, n, at);
+        ERRINJ_WROTE(torn);
         if (done < 0 && errno == EINTR)
             continue;
         if (done <= 0)
@@ -214,10 +221,6 @@ void segment_warm(const struct segment *s, int64_t at, int64_t len, int64_t ahea
 
 int segment_sync(struct segment *s)
 {
-    while (ERRINJ(LOG_SYNC_STALL))
-        nanosleep(&(struct timespec){0, 1000000}, NULL);
-    if (ERRINJ(LOG_SYNC))
-        return tl_fail_errno(TL_EIO, EIO, "syncing %s", s->path);
     return fdatasync(s->fd) ? tl_fail_errno(TL_EIO, errno, "syncing %s", s->path) : 0;
 }
 
@@ -242,9 +245,38 @@ int segment_zero(struct segment *s, int64_t at)
 {
     if (at >= s->size)
         return 0;
+    if (ERRINJ(LOG_ZERO))
+        return failed(s, EIO, "zeroing");
     if (fallocate(s->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at, s->size - at) == 0)
         return 0;
     return errno == EOPNOTSUPP ? write_zeros(s, at) : failed(s, errno, "zeroing");
+}
+
+bool segment_is_zero(const struct segment *s, int64_t at)
+{
+    while ((at = segment_next_data(s, at)) < s->size) {
+        int64_t end = at / PAGE * PAGE + PAGE;
+        if (end > s->size)
+            end = s->size;
+        for (; at < end; at++) {
+            if (s->map[at])
+                return false;
+        }
+    }
+    return true;
+}
+
+void segment_erase(struct segment *s, int64_t at)
+{
+    while ((at = segment_next_data(s, at)) < s->size) {
+        int64_t end = at / PAGE * PAGE + PAGE;
+        if (end > s->size)
+            end = s->size;
+        for (; at < end; at++) {
+            if (s->map[at])
+                s->map[at] = 0;
+        }
+    }
 }
 
 int64_t segment_next_data(const struct segment *s, int64_t at)

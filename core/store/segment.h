@@ -55,6 +55,10 @@ void segment_warm(const struct segment *s, int64_t at, int64_t len, int64_t ahea
 int segment_sync(struct segment *s); /* fdatasync: 0 or TL_EIO */
 /* Zeros from @at to the end of the file. */
 int segment_zero(struct segment *s, int64_t at);
+/* Is there nothing but zeros from @at on? */
+bool segment_is_zero(const struct segment *s, int64_t at);
+/* Zeros from @at on, through the map of a SEGMENT_WRITE one; what is zero is not touched. */
+void segment_erase(struct segment *s, int64_t at);
 /* First offset >= @at whose block was ever written; size when there is none. */
 int64_t segment_next_data(const struct segment *s, int64_t at);
 

@@ -30,11 +30,13 @@ struct seg_view {
 };
 
 /*
- * Load what is in @dir (which need not exist).  An empty last file is removed; a file of another
- * size, a name that is no number or a gap is TL_ECORRUPT.  *size: in: the size for new files; out: the size of
- * those that are there, if any.
+ * Load what is in @dir (which need not exist).  Last files that are too short and hold nothing are removed: making
+ * them was interrupted.  A file of another size, a gap, and with SEGMENT_READ a name that is no number is TL_ECORRUPT; but from
+ * @unsafe_from on, where nothing is known to have reached the disk, such a file and all behind it are removed.
+ * *size: in: the size for new files; out: the size of those that are there, if any.
  */
-int segq_open(struct segq *q, const char *dir, int64_t *size, enum segment_mode mode);
+int segq_open(struct segq *q, const char *dir, int64_t *size, enum segment_mode mode,
+              int64_t unsafe_from);
 void segq_close(struct segq *q);
 
 static inline int64_t segq_begin(const struct segq *q)
@@ -56,7 +58,7 @@ struct segment *segq_find(const struct segq *q, int64_t pos);
 void segq_add(struct segq *q, struct segment *s);
 /* Create the segment that starts at @start and append it.  Makes the folder.  Writer only. */
 int segq_grow(struct segq *q, int64_t start, struct segment **out);
-/* Remove the segments that start at or behind @pos.  Writer only. */
+/* Remove the segments that start at or behind @pos, the last first, each for good.  Writer only. */
 int segq_drop_from(struct segq *q, int64_t pos);
 
 /* The first segment, with a reference; NULL when there is none.  Any thread. */

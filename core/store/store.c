@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/consumequeue.h"
 #include "store/format.h"
 #include "store/read.h"
 #include "store/store_private.h"
@@ -56,7 +57,7 @@ static int check_foreign(const struct store *s)
 static int take_lock(struct store *s)
 {
     char *path = xasprintf("%s/" FORMAT_LOCK, s->root);
-    int rc = fs_mkdirs(s->root);
+    int rc = fs_mkdirs_synced(s->root);
 
     if (!rc)
         rc = fs_lock(path, TL_STR("lock"), &s->lock_fd);
@@ -66,7 +67,7 @@ static int take_lock(struct store *s)
     return rc;
 }
 
-static int write_abort(const struct store *s)
+int store_write_abort(const struct store *s)
 {
     char text[24];
     FILE *f = fopen(s->abort_path, "we");
@@ -93,26 +94,67 @@ static int load_index(struct store *s)
     return rc;
 }
 
+/* Where the machine stands: did it go down since the store was written to?  Then what was not synced may be gone. */
+static int load_checkpoint(struct store *s)
+{
+    struct checkpoint *c = &s->checkpoint;
+    char boot_id[CHECKPOINT_BOOT_ID] = "";
+    int rc = checkpoint_read(s->checkpoint_path, c);
+
+    if (s->opts.boot_id)
+        snprintf(boot_id, sizeof(boot_id), "%s", s->opts.boot_id);
+    else
+        checkpoint_boot_id(boot_id);
+    s->same_boot = c->marked && boot_id[0] && strcmp(boot_id, c->boot_id) == 0;
+    memcpy(c->boot_id, boot_id, sizeof(boot_id));
+    return rc;
+}
+
+static int load_log(struct store *s)
+{
+    int64_t bytes = s->opts.log_file_bytes;
+    bool unsafe = s->checkpoint.marked && !s->same_boot;
+    int rc = segq_open(&s->log, s->log_dir, &bytes, SEGMENT_READ,
+                       unsafe ? s->checkpoint.flushed : INT64_MAX);
+
+    if (!rc && bytes != s->opts.log_file_bytes && s->log.n)
+        log_info("log files keep their size bytes=%lld configured=%lld", (long long)bytes,
+                 (long long)s->opts.log_file_bytes);
+    return rc;
+}
+
+static void drop_leftover(void *arg, struct consumequeue *q)
+{
+    struct store *s = arg;
+    struct cq_entry e;
+    int64_t pos = drops_find(s, cq_topic(q));
+
+    if (pos < 0 || !cq_peek(q, cq_begin(q), &e) || e.log_pos >= pos)
+        return;
+    if (pos < s->rescan_from)
+        s->rescan_from = pos;
+    if (cq_reset(q))
+        log_error("queue of a deleted topic stays: %s", tl_error_text());
+}
+
 static int load(struct store *s)
 {
-    int64_t log_bytes = s->opts.log_file_bytes, queue_bytes = s->opts.queue_file_bytes;
+    int64_t queue_bytes = s->opts.queue_file_bytes;
     char *queue_dir = xasprintf("%s/" FORMAT_QUEUE_DIR, s->root);
     int rc;
 
     queue_bytes = (queue_bytes + CQ_ENTRY_SIZE - 1) / CQ_ENTRY_SIZE * CQ_ENTRY_SIZE;
     s->clean_start = !fs_exists(s->abort_path);
-    rc = segq_open(&s->log, s->log_dir, &log_bytes, SEGMENT_READ);
-    if (!rc && log_bytes != s->opts.log_file_bytes && s->log.n)
-        log_info("log files keep their size bytes=%lld configured=%lld", (long long)log_bytes,
-                 (long long)s->opts.log_file_bytes);
-    if (!rc)
-        rc = cqset_open(&s->queues, queue_dir, queue_bytes);
-    if (!rc)
-        rc = checkpoint_read(s->checkpoint_path, &s->checkpoint);
+    if (!(rc = load_checkpoint(s)) && !(rc = load_log(s)) && !(rc = drops_load(s)))
+        rc = cqset_open(&s->queues, queue_dir, queue_bytes, s->clean_start, &s->queues_damaged);
     free(queue_dir);
-    if (!rc)
-        rc = recover(s);
-    return rc || !s->opts.index_entries ? rc : load_index(s);
+    if (rc)
+        return rc;
+    s->rescan_from = INT64_MAX;
+    cqset_each(&s->queues, drop_leftover, s);
+    if ((rc = recover(s)) != 0)
+        return rc;
+    return s->opts.index_entries ? load_index(s) : 0;
 }
 
 static void init_locks(struct store *s)
@@ -128,6 +170,8 @@ static void init_locks(struct store *s)
     pthread_cond_init(&s->flusher.more, &mono);
     pthread_cond_init(&s->flusher.flushed_cond, NULL);
     pthread_mutex_init(&s->retain_lock, NULL);
+    pthread_mutex_init(&s->checkpoint_lock, NULL);
+    pthread_mutex_init(&s->queue_sync_lock, NULL);
     pthread_mutex_init(&s->indexer.lock, NULL);
     pthread_cond_init(&s->indexer.more, &mono);
     pthread_cond_init(&s->indexer.progress, &mono);
@@ -138,8 +182,7 @@ static int start(struct store *s)
 {
     int rc;
 
-    if ((rc = take_lock(s)) || (rc = check_foreign(s)) || (rc = load(s)) ||
-        (rc = write_abort(s)))
+    if ((rc = take_lock(s)) || (rc = check_foreign(s)) || (rc = load(s)))
         return rc;
     s->started = true;
     if ((rc = prep_start(s)) || (rc = flush_start(s)) ||
@@ -200,6 +243,7 @@ void store_close(struct store *s)
         cqset_close(&s->queues);
     if (s->log.dir)
         segq_close(&s->log);
+    drops_free(s);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     free(s->flusher.unseen);
@@ -273,8 +317,14 @@ void store_each_queue(struct store *s, void (*cb)(void *arg, struct consumequeue
 int store_drop_topic(struct store *s, struct tl_str topic)
 {
     append_token_take(s);
-    int rc = cqset_drop_topic(&s->queues, topic);
+    int rc = drops_add(s, topic, s->tail_pos);
+    if (!rc)
+        rc = cqset_drop_topic(&s->queues, topic);
     append_token_drop(s);
+    pthread_mutex_lock(&s->checkpoint_lock);
+    s->checkpoint.queue_synced = -1;
+    s->drops_seen = true;
+    pthread_mutex_unlock(&s->checkpoint_lock);
     return rc;
 }
 
@@ -306,9 +356,8 @@ void store_state(struct store *s, struct store_state *out)
         .put_max_us = atomic_load(&s->put_max_us),
         .token_held_us = since ? (clock_mono_ns() - since) / 1000 : 0,
         .earliest_store_ms = first_store_ms(s),
-        .index_behind = s->opts.index_entries
-                            ? atomic_load(&s->log_end) - atomic_load(&s->indexer.pos)
-                            : 0,
+        .index_behind =
+            s->opts.index_entries ? atomic_load(&s->log_end) - atomic_load(&s->indexer.pos) : 0,
         .recovered_bytes = s->recovered_bytes,
         .recovery_ms = s->recovery_ms,
         .clean_start = s->clean_start,

@@ -29,12 +29,15 @@ struct store_opts {
     const char *log_dir;  /* storePathCommitLog; NULL = root_dir/commitlog */
     int64_t
         log_file_bytes; /* mappedFileSizeCommitLog; existing files decide when there are any */
-    int64_t queue_file_bytes;  /* mappedFileSizeConsumeQueue, rounded up to a multiple of 20 */
+    int64_t queue_file_bytes; /* mappedFileSizeConsumeQueue, rounded up to a multiple of 20 */
     int32_t index_slots, index_entries; /* maxHashSlotNum, maxIndexNum; 0 = no index of keys */
-    bool flush_sync;           /* flushDiskType=SYNC_FLUSH */
-    int32_t flush_interval_ms; /* flushIntervalCommitLog */
+    bool flush_sync;                    /* flushDiskType=SYNC_FLUSH */
+    int32_t flush_interval_ms;          /* flushIntervalCommitLog */
     int32_t queue_flush_interval_ms;
-    bool check_crc;                                 /* checkCRCOnRecover */
+    bool check_crc;  /* checkCRCOnRecover */
+    bool cut_damage; /* truncateDamagedLog */
+    const char
+        *boot_id; /* what tells this start of the machine from others; NULL = the kernel's */
     int64_t delay_level_ms[STORE_DELAY_LEVELS_MAX]; /* messageDelayLevel, index 0 = level 1 */
     int32_t delay_levels;
     int64_t recent_bytes; /* so close to the log's end data surely is in memory; 0 = 256 MiB */

@@ -66,8 +66,13 @@ struct store {
     struct cqset queues;
     struct index index;
     struct indexer indexer;
-    _Atomic int64_t index_full_ms; /* for the checkpoint */
-    struct checkpoint checkpoint;  /* the flush thread's, after recovery */
+    _Atomic int64_t index_full_ms;   /* for the checkpoint */
+    pthread_mutex_t checkpoint_lock; /* of the next three */
+    struct checkpoint checkpoint, written;
+    bool drops_seen;                 /* a topic was deleted while the queues were counted */
+    pthread_mutex_t queue_sync_lock; /* one syncs queues at a time */
+    _Atomic bool
+        queues_suspect; /* an entry leads to no record: the next start reads the whole log */
     /* the append token and what its holder owns */
     struct mailbox submitted;
     _Atomic int token;
@@ -94,7 +99,11 @@ struct store {
     _Atomic int64_t trimmed_to;
     int64_t recovered_bytes, recovery_ms;
     bool clean_start, started;
-    bool full_scan; /* recovery reads the log from its beginning */
+    bool full_scan;      /* recovery reads the log from its beginning */
+    int64_t rescan_from; /* recovery begins here at the latest */
+    bool queues_damaged; /* found at load: all of the log has to be read */
+    bool same_boot;      /* the machine has not started anew since the store was written to */
+    struct drop *drops;  /* token held */
 };
 
 /* ---- dispatch.c: one path for live appends and recovery --------------------------------------- */
@@ -106,6 +115,17 @@ int dispatch_replay(struct store *s, const struct record *r);
 void dispatch_put(struct store *s, struct consumequeue *q, const struct record *r);
 /* Is the record one that goes into a queue (not PREPARED, not ROLLBACK)? */
 bool dispatch_indexed(const struct record *r);
+
+/* ---- drops.c -------------------------------------------------------------------------------- */
+
+int drops_load(struct store *s);
+/* Records of @topic before @pos count as deleted from now on; on the disk when this returns 0.  Token held. */
+int drops_add(struct store *s, struct tl_str topic, int64_t pos);
+/* That position; -1 when the topic was never deleted.  Token held, or recovery. */
+int64_t drops_find(struct store *s, struct tl_str topic);
+/* The log ends at @end: what is going to be written there is not deleted yet.  Recovery. */
+int drops_clamp(struct store *s, int64_t end);
+void drops_free(struct store *s);
 
 /* ---- append.c ------------------------------------------------------------------------------- */
 
@@ -122,6 +142,10 @@ void flush_wait(struct store *s, struct append_batch *b);
 /* The queue's entries are to be published once the log is flushed up to now.  Token held. */
 void flush_then_publish(struct store *s, struct consumequeue *q);
 void flush_kick(struct store *s); /* behind several of them */
+/* All queues' entries and names are on the disk afterwards.  Any thread; blocks.  0 or TL_EIO: fatal, and told. */
+int flush_queues(struct store *s);
+/* Write the checkpoint if it changed; @log_begin >= 0: the log is going to begin there.  As above. */
+int flush_checkpoint(struct store *s, int64_t log_begin);
 
 /* ---- indexer.c ------------------------------------------------------------------------------ */
 
@@ -151,6 +175,8 @@ int recover(struct store *s);
 
 /* How far readers may see: SYNC_FLUSH shows nothing that a crash could take back. */
 int64_t store_visible_end(struct store *s);
+int store_write_abort(
+    const struct store *s); /* the file that says that the store is open; synced */
 /* The store can't go on: remember why, tell the owner once.  Any thread. */
 void store_fatal(struct store *s, const char *text);
 

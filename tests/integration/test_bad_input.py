@@ -1,5 +1,5 @@
 """Bad input gets a clear error and costs nothing else."""
-import os, signal, socket, struct, subprocess, threading
+import os, signal, socket, struct, subprocess, threading, time
 
 import pytest
 from conftest import BIN, Broker
@@ -161,4 +161,52 @@ def test_a_thousand_requests_in_one_write_are_all_answered(shared_broker):
     c = Conn(shared_broker.addr)
     c.raw(b"".join(frame(310, ext, b"x" * 100, opaque=n) for n in range(1, 1001)))
     assert [c.wait(n, 20)["code"] for n in range(1, 1001)] == [0] * 1000
+    c.close()
+
+
+def offset_of(b, topic, group="og"):
+    c = Conn(b.addr)
+    r = c.call(14, dict(consumerGroup=group, topic=topic, queueId="0"))
+    c.close()
+    return int(r["extFields"]["offset"]) if r["code"] == 0 else None
+
+
+def commit_saved(b, topic, offset, group="og"):
+    c = Conn(b.addr)
+    c.call(11, dict(consumerGroup=group, topic=topic, queueId="0", queueOffset="0", maxMsgNums="1", sysFlag="4", commitOffset="0",
+                    suspendTimeoutMillis="0", subscription="*", subVersion="0"))
+    assert c.call(15, dict(consumerGroup=group, topic=topic, queueId="0", commitOffset=str(offset)))["code"] == 0
+    c.close()
+    file, end = b.folder / "store/config/consumerOffset.json", time.time() + 10
+    while not (file.exists() and "0:%d" % offset in file.read_text().replace(" ", "").replace('"', "")):
+        assert time.time() < end
+        time.sleep(0.01)
+
+
+def test_an_offset_behind_the_end_is_pulled_back_after_a_crash(make_broker):
+    b = make_broker(flushConsumerOffsetInterval=20).start()
+    for _ in range(3):
+        assert send(b, "ahead")["code"] == 0
+    commit_saved(b, "ahead", 50)  # as if a power cut had taken 47 messages
+    b.kill()
+    b.start()
+    assert offset_of(b, "ahead") == 3
+
+
+def test_offsets_of_a_deleted_topic_do_not_come_back_after_a_crash(make_broker):
+    b = make_broker(flushConsumerOffsetInterval=20).start()
+    for _ in range(3):
+        assert send(b, "anew")["code"] == 0
+    commit_saved(b, "anew", 3)
+    b.settings.update(flushConsumerOffsetInterval=600000)
+    b.restart()
+    c = Conn(b.addr)
+    assert c.call(215, dict(topic="anew"))["code"] == 0
+    c.close()
+    assert send(b, "anew", b"the first")["extFields"]["queueOffset"] == "0"
+    b.kill()
+    b.start()
+    assert offset_of(b, "anew") in (None, 0)
+    c = Conn(b.addr)
+    assert int(c.call(30, dict(topic="anew", queueId="0"))["extFields"]["offset"]) == 1
     c.close()
