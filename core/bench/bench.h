@@ -1,5 +1,5 @@
 /*
- * bench - load on a RocketMQ broker, ours or Apache's, and what it took
+ * bench (sender_, puller_, pacing_, targets_) - load on a RocketMQ broker, ours or Apache's, and what it took
  *
  * produce: sends from a number of connections.  consume: pulls what is there, or what comes.
  * e2e: both at once, with the time from a message's send to its arrival at the consumer.

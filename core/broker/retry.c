@@ -41,7 +41,7 @@ static struct fate decide(struct request *rq, const struct group_config *group,
     const struct send_back_request *h = request_header(rq);
     int32_t max = group->retry_max_times;
 
-    if (rq->cmd.version >= VERSION_3_4_9 && send_back_has_max_reconsume(h))
+    if (rq->cmd.version >= VERSION_3_4_9 && send_back_request_has_max_reconsume(h))
         max = h->max_reconsume_times;
     if (r->reconsume_times >= max || h->delay_level < 0)
         return (struct fate){

@@ -51,7 +51,7 @@ static const struct field send_back_request_fields[] = {
 const struct header send_back_request_header =
     HEADER_PRESENT(struct send_back_request, send_back_request_fields);
 
-bool send_back_has_max_reconsume(const struct send_back_request *h)
+bool send_back_request_has_max_reconsume(const struct send_back_request *h)
 {
     return h->present & SEND_BACK_HAS_MAX_RECONSUME;
 }

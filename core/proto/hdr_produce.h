@@ -40,7 +40,7 @@ struct send_back_request {
     uint64_t present;
 };
 extern const struct header send_back_request_header;
-bool send_back_has_max_reconsume(const struct send_back_request *h);
+bool send_back_request_has_max_reconsume(const struct send_back_request *h);
 
 struct end_transaction_request {
     struct tl_str topic, producer_group, msg_id, transaction_id;
