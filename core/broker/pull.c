@@ -1,5 +1,7 @@
 #include "broker/pull.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -53,6 +55,7 @@ struct parked_pull {
     struct held_pull held; /* first */
     int64_t offset;        /* everything before it was examined and did not match */
     int64_t deadline_ms;
+    const char *expression; /* what the group subscribed to then; in the arena */
 };
 
 /* Old data on its way into memory; in the request's arena. */
@@ -370,6 +373,7 @@ static void park(struct pulling *p, struct parked_pull *parked, const struct rea
         parked = arena_zalloc(&p->rq->arena, sizeof(*parked));
         parked->held.rq = p->rq;
         parked->deadline_ms = now + (wait > 0 ? wait : 0);
+        parked->expression = arena_cstr(&p->rq->arena, tl_str_of(p->sub->expression));
     }
     parked->offset = p->offset;
     hold_park(p->io->hold, &parked->held, q, r->max_offset, parked->deadline_ms - now);
@@ -382,6 +386,27 @@ static bool may_wait(const struct pulling *p, const struct parked_pull *parked, 
     if (!time_left || !(p->h->sys_flag & PULL_SUSPEND))
         return false;
     return code == RS_PULL_NOT_FOUND || (parked && code == RS_PULL_RETRY_IMMEDIATELY);
+}
+
+/*
+ * The group's subscription is another one than when this pull began to wait.  Its client tests what
+ * it gets against the expression it pulled with and drops the rest: let it pull anew.
+ */
+static bool subscription_changed(const struct pulling *p, const struct parked_pull *parked)
+{
+    return parked && p->live && strcmp(parked->expression, p->live->sub.expression) != 0;
+}
+
+static void answer_changed(struct pulling *p)
+{
+    bool moved = p->offset > p->h->queue_offset;
+    struct read_result r = {
+        .status = moved ? READ_NO_MATCHED_MESSAGE : READ_OFFSET_OVERFLOW_ONE,
+        .next_offset = p->offset,
+    };
+
+    store_queue_bounds(p->b->store, p->h->topic, p->h->queue_id, &r.min_offset, &r.max_offset);
+    answer_nothing(p, response_code(p, r.status), &r);
 }
 
 /*
@@ -495,7 +520,9 @@ static void run(struct broker *b, struct request *rq, struct parked_pull *parked
             offsets_commit(b->offsets, p.h->consumer_group, p.h->topic, p.h->queue_id,
                            p.h->commit_offset);
         p.use = scripts_find(b->scripts, &p.io->bindings, p.h->consumer_group, p.h->topic);
-        if (!warm_first(&p, parked, time_left, warmed))
+        if (subscription_changed(&p, parked))
+            answer_changed(&p);
+        else if (!warm_first(&p, parked, time_left, warmed))
             evaluate(&p, parked, time_left);
     }
     pulling_release(&p);

@@ -158,13 +158,65 @@ def apache_lib():
     return lib
 
 
+class Jvm:
+    """A process that reads a command a line, prints its results and ends them with "== ok" or "== " and what went wrong."""
+
+    def __init__(self, *command):
+        self.command, self.process = list(map(str, command)), None
+
+    def begin(self, *args):
+        """Start a command; its results come from line() and rest()."""
+        if not self.process or self.process.poll() is not None:
+            self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, encoding="utf8", errors="replace")
+            self.lines = queue.Queue()
+            threading.Thread(target=self._read, args=(self.process.stdout, self.lines), daemon=True).start()
+        self.args = args
+        self.tell("\x1f".join(map(str, args)))
+        return self
+
+    @staticmethod
+    def _read(stdout, lines):
+        for text in stdout:
+            if "|-" not in text:  # the logging library tells how it is set up
+                lines.put(text.rstrip("\n"))
+        lines.put("== the process ended")
+
+    def tell(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def line(self, timeout=120):
+        """The next line of the running command; None at its end."""
+        try:
+            text = self.lines.get(timeout=timeout)
+        except queue.Empty:
+            text = "== nothing for %d s" % timeout
+        if not text.startswith("== "):
+            return text
+        if text != "== ok":
+            self.stop()  # whatever it still does, it shall not disturb the next one
+            raise AssertionError("%s: %s" % (self.args, text[3:]))
+        return None
+
+    def rest(self, timeout=120):
+        return list(iter(lambda: self.line(timeout), None))
+
+    def __call__(self, *args, timeout=120):
+        return self.begin(*args).rest(timeout)
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+
 @pytest.fixture(scope="session")
-def java(apache_lib, tmp_path_factory):
-    """Scenarios with the unmodified Java client."""
+def java_classes(apache_lib, tmp_path_factory):
     out = tmp_path_factory.mktemp("classes")
-    subprocess.run(["javac", "-nowarn", "-cp", "%s/*" % apache_lib, "-d", out, ROOT / "tests/integration/java/Scenario.java"], check=True,
-                   stdin=subprocess.DEVNULL, timeout=300)
-    return scenarios(["java", "-Xmx256m", "-Duser.home=%s" % tmp_path_factory.mktemp("home"), "-cp", "%s:%s/*" % (out, apache_lib), "Scenario"])
+    subprocess.run(["javac", "-nowarn", "-Xlint:-deprecation", "-cp", "%s/*" % apache_lib, "-d", out, *(ROOT / "tests/integration/java").glob("*.java")],
+                   check=True, stdin=subprocess.DEVNULL, timeout=300)
+    return "%s:%s/*" % (out, apache_lib)
 
 
 @pytest.fixture(scope="session")
@@ -188,15 +240,23 @@ def node(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def apache_admin(apache_lib, tmp_path_factory):
-    """Apache's own mqadmin."""
+def java(java_classes, tmp_path_factory):
+    """java(SCENARIO, NAME SERVER, ARGS...) runs one with the unmodified client and returns its lines; all share a process."""
+    jvm = Jvm("java", "-Xmx512m", "-Duser.home=%s" % tmp_path_factory.mktemp("home"), "-Dfile.encoding=UTF-8", "-cp", java_classes, "Scenario")
+    yield jvm
+    jvm.stop()
+
+
+@pytest.fixture(scope="session")
+def apache_admin(java_classes, tmp_path_factory):
+    """Apache's own mqadmin: apache_admin(NAME SERVER, COMMAND, ARGS...) returns what it prints."""
     home = tmp_path_factory.mktemp("admin")
+    jvm = Jvm("java", "-Xmx256m", "-Duser.home=%s" % home, "-Drocketmq.home.dir=%s" % home, "-cp", java_classes, "Admin")
 
-    def run(ns, *args):
-        r = subprocess.run(["java", "-Xmx256m", "-Duser.home=%s" % home, "-Drocketmq.home.dir=%s" % home, "-cp", "%s/*" % apache_lib,
-                            "org.apache.rocketmq.tools.command.MQAdminStartup", args[0], "-n", ns, *map(str, args[1:])],
-                           capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL)
-        assert "Exception" not in r.stdout + r.stderr, r.stdout + r.stderr
-        return r.stdout
+    def run(ns, command, *args, fails=False):
+        out = "\n".join(jvm(command, "-n", ns, *args, timeout=60))
+        assert ("Exception" in out) == fails, out
+        return out
 
-    return run
+    yield run
+    jvm.stop()
