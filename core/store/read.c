@@ -142,21 +142,38 @@ static bool is_record_of(const uint8_t *p, const struct cq_entry *e, int64_t off
            (int64_t)get_be64(p + RECORD_AT_LOG_POS) == e->log_pos;
 }
 
-/*
- * The record of @offset, looked for between those of the neighbours, record by record.  1 and the entry as it should be; 0: it is
- * damaged; -1: that is not to be known here.
- */
-static int look_for_record(struct reading *r, int64_t offset, struct cq_entry *out)
+/* Where to look for the record of @offset: behind the one before, or, for a queue's first, from its file's beginning; up to the next. */
+static bool look_where(struct reading *r, const struct cq_entry *e, int64_t offset,
+                       int64_t *from, int64_t *to)
 {
     struct cq_entry before, after;
     struct seg_view view;
+    bool first = cq_read(r->cq, offset - 1, &before, 1) != 1 || before.size == CQ_PADDING_SIZE;
 
-    if (cq_read(r->cq, offset - 1, &before, 1) != 1 || before.size == CQ_PADDING_SIZE ||
-        cq_read(r->cq, offset + 1, &after, 1) != 1 || after.log_pos < before.log_pos ||
-        after.log_pos - before.log_pos > LOOK_BYTES)
+    *to = cq_read(r->cq, offset + 1, &after, 1) == 1 ? after.log_pos : store_visible_end(r->s);
+    if (!first) {
+        *from = before.log_pos + before.size;
+    } else if (segq_pin(&r->s->log, e->log_pos < *to ? e->log_pos : *to, &view)) {
+        *from = view.segment->start;
+        segq_unpin(&view);
+    } else {
+        return false;
+    }
+    return *to >= *from && *to - *from <= LOOK_BYTES;
+}
+
+/*
+ * The record of @offset, looked for between those of its neighbours, record by record.  1 and the entry as it should be;
+ * 0: it is damaged; -1: that is not to be known here.
+ */
+static int look_for_record(struct reading *r, int64_t offset, struct cq_entry *out)
+{
+    int64_t pos, to;
+    struct seg_view view;
+
+    if (!look_where(r, out, offset, &pos, &to))
         return -1;
-    for (int64_t pos = before.log_pos + before.size;
-         pos < after.log_pos && segq_pin(&r->s->log, pos, &view);) {
+    while (pos < to && segq_pin(&r->s->log, pos, &view)) {
         struct record rec;
         int kind = record_decode(view.data, (size_t)view.len, RECORD_CHECK_CRC, &rec);
         bool match = kind == RECORD_MESSAGE && rec.log_pos == pos &&
@@ -173,7 +190,7 @@ static int look_for_record(struct reading *r, int64_t offset, struct cq_entry *o
             return 0;
         pos += step;
     }
-    return 0;
+    return offset > cq_begin(r->cq) ? 0 : -1;
 }
 
 /* The entry leads to no record of its own: 1 = there it is, 0 = skip it, negative = error code */

@@ -59,7 +59,7 @@ def log_end(ledger):
     return max(int(x.split()[5]) + int(x.split()[6]) for x in ledger.read_text().splitlines() if x.startswith("A "))
 
 
-def open_damaged(table, where, root, ledger, options, names, twice):
+def open_damaged(table, where, root, ledger, options, names, twice, stable):
     """
     It opens and all is there, or it refuses and names one of @names.  @twice: a first run may find the damage, an ordinary restart must heal it.
     True when it opened.
@@ -79,7 +79,7 @@ def open_damaged(table, where, root, ledger, options, names, twice):
     if rc:
         table.fault(where, "exit code %d\n%s" % (rc, out[-2500:]))
         return False
-    return check(table, where, root, ledger, *SHAPE, *options, times=1, refusal=names[-1])
+    return check(table, where, root, ledger, *SHAPE, *options, times=1, refusal=names[-1], stable=stable)
 
 
 def log_options(path, at, end, way):
@@ -116,7 +116,7 @@ def one_file(table, seed, kind, way, clean):
         elif kind == "deleted topics":
             ledger.write_text("".join(x for x in ledger.read_text().splitlines(True) if x[0] == "S" or x[0] == "A" and " Own" not in x))
             options = ["--no-keys"]
-        opened = open_damaged(table, where, root, ledger, options, names, kind == "queue")
+        opened = open_damaged(table, where, root, ledger, options, names, kind == "queue", kind != "deleted topics")
         if not opened and kind == "log" and table.faults == 0:  # a good copy of the file is all that is needed
             shutil.copy2(before / path.relative_to(root), path)
             check(table, where + ", the file put back", root, ledger, *SHAPE, times=1)
