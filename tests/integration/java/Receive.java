@@ -44,7 +44,7 @@ class Receive extends Scenario {
         if (!until(20000, () -> queues(c, topic) == 4)) say("has not all queues");
         DefaultMQProducer p = producer("PG_" + topic);
         for (MessageQueue q : route(p, topic)) p.send(message(topic, group, 0), q);
-        boolean all = got.await(20000, () -> got.list.stream().filter(m -> m.getTags().equals(group)).count() == 4);
+        boolean all = got.await(75000, () -> got.list.stream().filter(m -> m.getTags().equals(group)).count() == 4);
         c.shutdown(); // with one thread the last one of a queue is behind all the others
         p.shutdown();
         say("new %s old %d", all, got.copy().stream().filter(m -> m.getTags().length() == 1).count());
