@@ -167,6 +167,7 @@ public class Scenario {
         Send.add();
         Receive.add();
         Pull.add();
+        Later.add();
         if (a.length > 0) {
             say("== %s", run(a));
         } else {
