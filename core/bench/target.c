@@ -13,7 +13,7 @@
 #include "proto/hdr_topic.h"
 #include "proto/names.h"
 
-enum { ROUTE_WAIT_MS = 15000, ROUTE_POLL_MS = 50 };
+enum { ROUTE_WAIT_MS = 40000, ROUTE_POLL_MS = 50 }; /* a broker registers again after 30 s at the latest */
 
 void targets_release(struct targets *t)
 {

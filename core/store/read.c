@@ -289,6 +289,58 @@ static int read_entries(struct reading *r, struct consumequeue *cq)
 
 /* ---- old data ----------------------------------------------------------------------------- */
 
+/* The records a query is going to look at, as far as they are of interest. */
+struct looked {
+    struct cq_entry list[READ_COLD_MAX];
+    int32_t n;
+    int64_t low, high; /* of the log: they all lie in between */
+};
+
+/* Those it returns (by tag) without a filter on records, with one all up to the scan's limits; up to the first recent one. */
+static void collect_records(struct store *s, struct consumequeue *cq,
+                            const struct read_query *q, struct looked *out)
+{
+    int64_t at = q->offset, bytes = 0, bytes_max = q->record ? q->scan_bytes : q->max_bytes;
+    int32_t n_max = q->record ? q->scan_entries : q->max_nums;
+    struct cq_entry entries[ENTRIES_AT_ONCE];
+    size_t got;
+
+    for (int32_t scanned = 0; scanned < q->scan_entries && out->n < n_max && bytes < bytes_max;
+         scanned += (int32_t)got, at += (int64_t)got) {
+        got = cq_read(cq, at, entries, ENTRIES_AT_ONCE);
+        if (got == 0)
+            return;
+        for (size_t i = 0; i < got && out->n < n_max && bytes < bytes_max; i++) {
+            const struct cq_entry *e = &entries[i];
+            if (read_is_recent(s, e->log_pos) || out->n == READ_COLD_MAX)
+                return;
+            if (e->size == CQ_PADDING_SIZE || (q->entry && !q->entry(q->arg, e->tag_hash)))
+                continue;
+            if (out->n == 0 || e->log_pos < out->low)
+                out->low = e->log_pos;
+            if (e->log_pos + e->size > out->high)
+                out->high = e->log_pos + e->size;
+            out->list[out->n++] = *e;
+            bytes += e->size;
+        }
+    }
+}
+
+/* One question for all of them, when they lie close together: it costs a system call. */
+static bool all_in_memory(struct store *s, const struct looked *l)
+{
+    struct seg_view view;
+    int64_t span = l->high - l->low;
+    bool in = false;
+
+    if (span > LOOK_BYTES || !segq_pin(&s->log, l->low, &view))
+        return false;
+    if (span <= view.len)
+        in = segment_in_memory(view.segment, view.data - view.segment->map, span);
+    segq_unpin(&view);
+    return in;
+}
+
 static void look_at_record(struct store *s, const struct cq_entry *e, struct read_cold *out)
 {
     struct seg_view view;
@@ -303,31 +355,16 @@ static void look_at_record(struct store *s, const struct cq_entry *e, struct rea
     segq_unpin(&view);
 }
 
-/* Those the query is going to look at: without a filter on records what it returns, else all up to the scan's limits. */
 static void look_at_records(struct store *s, struct consumequeue *cq,
                             const struct read_query *q, struct read_cold *out)
 {
-    int64_t at = q->offset, bytes = 0, bytes_max = q->record ? q->scan_bytes : q->max_bytes;
-    int32_t n = 0, n_max = q->record ? q->scan_entries : q->max_nums;
-    struct cq_entry entries[ENTRIES_AT_ONCE];
-    size_t got;
+    struct looked l = {.n = 0};
 
-    for (int32_t scanned = 0; scanned < q->scan_entries && n < n_max && bytes < bytes_max;
-         scanned += (int32_t)got, at += (int64_t)got) {
-        got = cq_read(cq, at, entries, ENTRIES_AT_ONCE);
-        if (got == 0)
-            return;
-        for (size_t i = 0; i < got && n < n_max && bytes < bytes_max; i++) {
-            const struct cq_entry *e = &entries[i];
-            if (read_is_recent(s, e->log_pos) || out->n == READ_COLD_MAX)
-                return;
-            if (e->size == CQ_PADDING_SIZE || (q->entry && !q->entry(q->arg, e->tag_hash)))
-                continue;
-            look_at_record(s, e, out);
-            bytes += e->size;
-            n++;
-        }
-    }
+    collect_records(s, cq, q, &l);
+    if (l.n == 0 || all_in_memory(s, &l))
+        return;
+    for (int32_t i = 0; i < l.n; i++)
+        look_at_record(s, &l.list[i], out);
 }
 
 bool read_is_cold(struct store *s, const struct read_query *q, struct read_cold *out)
