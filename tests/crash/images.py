@@ -66,11 +66,11 @@ class Record:
         elif kind == SYNC_BEGIN:
             self.node(ino).syncs.append([seq, NEVER])
         elif kind == SYNC_END:
-            next(s for s in self.node(ino).syncs if s[1] == NEVER)[1] = seq
+            ended(self.node(ino).syncs, seq)
         elif kind == DIR_BEGIN:
             self.dirs.setdefault(p1, []).append([seq, NEVER])
         elif kind == DIR_END:
-            next(s for s in self.dirs[p1] if s[1] == NEVER)[1] = seq
+            ended(self.dirs.get(p1, []), seq)
         elif kind == RENAME:
             node = self.paths.pop(p1)
             self.paths[p2] = node
@@ -84,6 +84,14 @@ class Record:
             self.names.append((seq, kind, p1, None, None))
         elif kind == LEDGER:
             self.ledger.append((seq, body))
+
+
+def ended(syncs, seq):
+    """One that began before the record did proves nothing."""
+    for s in syncs:
+        if s[1] == NEVER:
+            s[1] = seq
+            return
 
 
 def synced(syncs, cut):
