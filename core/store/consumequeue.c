@@ -374,6 +374,14 @@ void cq_trim(struct consumequeue *cq, int64_t log_begin)
         atomic_compare_exchange_strong(&cq->begin, &begin, low);
 }
 
+int cq_drop_unused(struct consumequeue *cq)
+{
+    if (!cq->loaded || !cq->files.n)
+        return 0;
+    return segq_drop_from(&cq->files, cq->log_end >= 0 ? (cq->next - 1) * CQ_ENTRY_SIZE + 1
+                                                       : segq_begin(&cq->files));
+}
+
 bool cq_has_old_file(struct consumequeue *cq, int64_t flushed)
 {
     struct segment *first = cq_end(cq) > 0 ? segq_ref_first(&cq->files) : NULL;

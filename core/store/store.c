@@ -228,6 +228,13 @@ static void close_index(struct store *s)
     index_close(&s->index);
 }
 
+static void drop_unused(void *arg, struct consumequeue *q)
+{
+    (void)arg;
+    if (cq_drop_unused(q))
+        log_warn("empty queue file stays: %s", tl_error_text());
+}
+
 void store_close(struct store *s)
 {
     bool failed;
@@ -237,6 +244,8 @@ void store_close(struct store *s)
     close_index(s);
     flush_stop(s);
     failed = atomic_load(&s->failed);
+    if (s->started && !failed)
+        cqset_each(&s->queues, drop_unused, NULL);
     if (s->started && !failed && unlink(s->abort_path))
         log_error("abort file stays: %s: %s", s->abort_path, strerror(errno));
     if (s->queues.dir)

@@ -2,7 +2,7 @@
 """
 All of tests/crash: the short form, or --long.  The last lines are a table; the exit code is 0 when nothing was lost and nothing else was wrong.
 """
-import argparse, random, sys, time
+import argparse, os, random, sys, time
 
 import damage, faults, images, kills
 
@@ -24,7 +24,8 @@ def main():
     p.add_argument("--seed", type=int)
     a = p.parse_args()
     form = FORMS["long" if a.long else "short"]
-    seed = a.seed if a.seed is not None else random.SystemRandom().randrange(1, 1 << 20)
+    # Changes are judged by the same tries; whoever runs it by hand tries others.
+    seed = a.seed if a.seed is not None else 1 if os.environ.get("CI") == "true" else random.SystemRandom().randrange(1, 1 << 20)
     print("crash: seed %d (again: tests/crash/run.py%s --seed %d)" % (seed, " --long" if a.long else "", seed), flush=True)
     parts = [lambda: kills.main(form["kills"], seed), lambda: images.main(form["records"], form["images"], seed), lambda: faults.main(form["faults"], seed),
              lambda: damage.main(form["damage"], seed)]
