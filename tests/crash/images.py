@@ -250,7 +250,8 @@ def one_record(table, seed, images, disk, deep, keep=False):
                 root.mkdir()
             ledger.write_bytes(b"")
             options = ["--seed", seed * 10 + generation, "--count", rng.choice([60, 250, 600]), "--step-ms", rng.choice([1, 20, 200, 1000])]
-            options += ["--retention"] * (rng.random() < 0.5) + ["--drops"] * (rng.random() < 0.5) + ["--close"] * (rng.random() < 0.5)
+            # Not both at once: see "what is known to go wrong" in README.md.
+            options += [["--retention"], ["--drops"], []][rng.randrange(3)] + ["--close"] * (rng.random() < 0.5)
             shape = ["--queue-bytes", rng.choice([400, 2000, 10000]), "--log-bytes", rng.choice([16384, 65536])] + ["--sync"] * sync
             snapshot = work / "base"
             if base:
