@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "broker/broker.h"
 #include "broker/topics.h"
 #include "net/timer.h"
@@ -239,17 +240,6 @@ void registrar_touch(struct registrar *r)
         reactor_post(r->b->svc, &r->touch);
 }
 
-static void deadline_in(int32_t ms, struct timespec *out)
-{
-    clock_gettime(CLOCK_MONOTONIC, out);
-    out->tv_sec += ms / 1000;
-    out->tv_nsec += (long)(ms % 1000) * 1000000;
-    if (out->tv_nsec >= 1000000000) {
-        out->tv_sec++;
-        out->tv_nsec -= 1000000000;
-    }
-}
-
 static bool all_tried(const struct registrar *r, uint64_t number)
 {
     for (int i = 0; i < r->n; i++) {
@@ -261,10 +251,9 @@ static bool all_tried(const struct registrar *r, uint64_t number)
 
 void registrar_sync(struct registrar *r, int32_t timeout_ms)
 {
-    struct timespec deadline;
-
     uint64_t number = atomic_load(&r->wanted);
-    deadline_in(timeout_ms, &deadline);
+    struct timespec deadline = thread_deadline(timeout_ms);
+
     pthread_mutex_lock(&r->lock);
     while (!r->left && !all_tried(r, number)) {
         if (pthread_cond_timedwait(&r->moved, &r->lock, &deadline) == ETIMEDOUT)
@@ -311,16 +300,12 @@ static void release(struct registrar *r)
 int registrar_start(struct registrar **out, struct broker *b)
 {
     struct registrar *r = xzalloc(sizeof(*r));
-    pthread_condattr_t attr;
 
     r->b = b;
     r->touch.run = touch_run;
     atomic_init(&r->wanted, 1);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->moved, &attr);
-    pthread_condattr_destroy(&attr);
+    thread_cond_init(&r->moved);
     int rc = split(r, b->conf->namesrv_addr);
     if (rc) {
         release(r);
@@ -397,13 +382,11 @@ static void one_turn(void *arg)
 
 void registrar_unregister(struct registrar *r)
 {
-    struct timespec deadline;
-
     if (r->unregistered)
         return;
     r->unregistered = true;
     reactor_call(r->b->svc, leave, r);
-    deadline_in(UNREGISTER_MS, &deadline);
+    struct timespec deadline = thread_deadline(UNREGISTER_MS);
     pthread_mutex_lock(&r->lock);
     while (!r->left) {
         if (pthread_cond_timedwait(&r->moved, &r->lock, &deadline) == ETIMEDOUT)

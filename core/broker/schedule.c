@@ -46,13 +46,12 @@ struct schedule {
     json_t *rest; /* members of the file that are not ours */
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t more, done;
+    pthread_cond_t more;
     bool woken;
     _Atomic bool stopping;
-    /* the batch under way; the thread's own but for `answered` */
+    /* the thread's own */
     struct append_batch *batch;
     struct append_entry entries[AT_ONCE];
-    bool answered; /* under lock */
     bool changed;
     int64_t saved_ms;
 };
@@ -186,26 +185,6 @@ int64_t schedule_offset(const struct schedule *s, int level)
 
 /* ---- delivering --------------------------------------------------------------------------- */
 
-static void batch_done(struct append_batch *batch)
-{
-    struct schedule *s = batch->owner;
-
-    pthread_mutex_lock(&s->lock);
-    s->answered = true;
-    pthread_cond_signal(&s->done);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void submit_and_wait(struct schedule *s)
-{
-    s->answered = false;
-    append_submit(s->b->store, s->batch);
-    pthread_mutex_lock(&s->lock);
-    while (!s->answered)
-        pthread_cond_wait(&s->done, &s->lock);
-    pthread_mutex_unlock(&s->lock);
-}
-
 /* Stage the message behind the delayed record; false when it can't be delivered at all. */
 static bool stage(struct schedule *s, const struct record *delayed, struct append_entry *e)
 {
@@ -310,7 +289,7 @@ static int64_t deliver(struct schedule *s, struct level *l)
         append_batch_reset(s->batch);
         int staged = stage_due(s, l, entries, n, &used, &next_ms);
         if (staged) {
-            submit_and_wait(s);
+            append_wait_batch(s->b->store, s->batch); /* each entry tells how it went */
             int good = good_prefix(s, staged);
             if (good < staged) {
                 log_warn_every(1000, "delayed messages wait: %s",
@@ -354,16 +333,12 @@ static int64_t round_of_all(struct schedule *s)
 static void sleep_until(struct schedule *s, int64_t wall_ms)
 {
     int64_t now = clock_now_ms(), ms = wall_ms > now ? wall_ms - now : 0;
-    struct timespec until;
 
     if (ms > SLEEP_MS)
         ms = SLEEP_MS;
     if (s->changed && ms > SAVE_MS)
         ms = SAVE_MS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
+    struct timespec until = thread_deadline(ms);
     pthread_mutex_lock(&s->lock);
     while (!s->woken && !s->stopping) {
         if (pthread_cond_timedwait(&s->more, &s->lock, &until) == ETIMEDOUT)
@@ -399,7 +374,6 @@ static void release(struct schedule *s)
     if (s->batch)
         append_batch_free(s->batch);
     pthread_cond_destroy(&s->more);
-    pthread_cond_destroy(&s->done);
     pthread_mutex_destroy(&s->lock);
     json_decref(s->rest);
     free(s->path);
@@ -411,17 +385,12 @@ int schedule_start(struct schedule **out, struct broker *b, const char *config_d
 {
     struct schedule *s = xzalloc(sizeof(*s));
     int64_t delays[STORE_DELAY_LEVELS_MAX];
-    pthread_condattr_t mono;
 
     s->b = b;
     s->path = xasprintf("%s/delayOffset.json", config_dir);
     s->n = broker_conf_delay_levels(b->conf, delays, STORE_DELAY_LEVELS_MAX); /* checked */
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->more, &mono);
-    pthread_cond_init(&s->done, NULL);
-    pthread_condattr_destroy(&mono);
+    thread_cond_init(&s->more);
     for (int i = 0; i < s->n; i++) {
         s->levels[i].delay_ms = delays[i];
         s->levels[i].queue = store_queue(b->store, TL_STR(NAME_SCHEDULE_TOPIC), i, true);
@@ -429,7 +398,7 @@ int schedule_start(struct schedule **out, struct broker *b, const char *config_d
     int rc = load(s);
     if (!rc) {
         take_replay(s, replay);
-        s->batch = append_batch_new(batch_done, s);
+        s->batch = append_batch_new(NULL, NULL);
         *out = s; /* before it can be asked to wake */
         rc = thread_start(&s->thread, "schedule", ROLE_ANY, schedule_main, s);
     }

@@ -582,12 +582,8 @@ static void round_of_all(struct txn *t)
 
 static void sleep_ms(struct txn *t, int64_t ms)
 {
-    struct timespec until;
+    struct timespec until = thread_deadline(ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&t->lock);
     while (!t->stopping && pthread_cond_timedwait(&t->more, &t->lock, &until) != ETIMEDOUT)
         ;
@@ -620,14 +616,10 @@ static void release(struct txn *t)
 int txn_start(struct txn **out, struct broker *b)
 {
     struct txn *t = xzalloc(sizeof(*t));
-    pthread_condattr_t mono;
 
     t->b = b;
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->more, &mono);
-    pthread_condattr_destroy(&mono);
+    thread_cond_init(&t->more);
     t->half_offset = offsets_query(b->offsets, GROUP, HALF_TOPIC, 0);
     t->op_offset = offsets_query(b->offsets, GROUP, OP_TOPIC, 0);
     t->half_offset = t->half_offset > 0 ? t->half_offset : 0;

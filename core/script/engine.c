@@ -18,6 +18,7 @@
 #include "base/lock.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "net/reactor.h"
 #include "script/bundle.h"
 
@@ -247,7 +248,6 @@ static void rollout_unref(struct rollout *r)
 static struct rollout *rollout_new(struct script_engine *e, struct tl_str name,
                                    struct script_bundle *b)
 {
-    pthread_condattr_t monotonic;
 
     lock_take(&e->lock);
     struct rollout *r = xzalloc(sizeof(*r) + (size_t)e->vm_count * sizeof(r->parts[0]));
@@ -261,10 +261,7 @@ static struct rollout *rollout_new(struct script_engine *e, struct tl_str name,
     snprintf(r->name, sizeof(r->name), "%.*s", TL_STR_ARG(name));
     r->bundle = b ? script_bundle_ref(b) : NULL;
     lock_init(&r->lock, RANK_SCRIPTS);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&r->changed);
     return r;
 }
 
@@ -328,11 +325,9 @@ static void send(struct part *p, struct mail *m)
 /* Wait for @n answers in all; false when they do not come in time. */
 static bool await_answers(struct rollout *r, int n)
 {
-    struct timespec until;
+    struct timespec until = thread_deadline(ROLLOUT_TIMEOUT_MS);
     bool all;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ROLLOUT_TIMEOUT_MS / 1000;
     lock_take(&r->lock);
     while (r->answers < n && pthread_cond_timedwait(&r->changed, &r->lock.m, &until) == 0)
         ;

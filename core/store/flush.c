@@ -269,17 +269,6 @@ static void forget_boot(struct store *s)
     pthread_mutex_unlock(&s->checkpoint_lock);
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    int64_t ns = t.tv_nsec + ms * 1000000;
-    t.tv_sec += ns / 1000000000;
-    t.tv_nsec = ns % 1000000000;
-    return t;
-}
-
 static bool wanted(const struct flusher *f)
 {
     return f->first || f->unseen_n || f->asked;
@@ -298,7 +287,7 @@ static bool wait_for_work(struct store *s)
     pthread_mutex_lock(&f->lock);
     while (!wanted(f) && !f->stopping && (now = clock_mono_ms()) < over) {
         int64_t ms = growing && over - now > WRITE_BACK_MS ? WRITE_BACK_MS : over - now;
-        struct timespec until = after_ms(ms);
+        struct timespec until = thread_deadline(ms);
         pthread_cond_timedwait(&f->more, &f->lock, &until);
         if (!growing || wanted(f) || f->stopping)
             continue;

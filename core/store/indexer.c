@@ -110,12 +110,8 @@ static int catch_up(struct store *s)
 
 static void wait_ms(struct indexer *x, int64_t ms)
 {
-    struct timespec until;
+    struct timespec until = thread_deadline(ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + ms * 1000000;
-    until.tv_sec += ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
     pthread_cond_timedwait(&x->more, &x->lock, &until);
 }
 
@@ -221,12 +217,8 @@ void indexer_wait(struct store *s, int32_t timeout_ms)
 {
     struct indexer *x = &s->indexer;
     int64_t want = atomic_load(&s->log_end), until = clock_mono_ms() + timeout_ms;
-    struct timespec at;
+    struct timespec at = thread_deadline(timeout_ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + (int64_t)timeout_ms * 1000000;
-    at.tv_sec += ns / 1000000000;
-    at.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&x->lock);
     while (x->running && !x->ended && atomic_load(&x->pos) < want && clock_mono_ms() < until) {
         x->wanted = true;

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/consumequeue.h"
 #include "store/format.h"
 #include "store/read.h"
@@ -159,23 +160,18 @@ static int load(struct store *s)
 
 static void init_locks(struct store *s)
 {
-    pthread_condattr_t mono;
-
-    pthread_condattr_init(&mono);
-    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->prep.lock, NULL);
     pthread_cond_init(&s->prep.wanted, NULL);
     pthread_cond_init(&s->prep.done, NULL);
     pthread_mutex_init(&s->flusher.lock, NULL);
-    pthread_cond_init(&s->flusher.more, &mono);
+    thread_cond_init(&s->flusher.more);
     pthread_cond_init(&s->flusher.flushed_cond, NULL);
     pthread_mutex_init(&s->retain_lock, NULL);
     pthread_mutex_init(&s->checkpoint_lock, NULL);
     pthread_mutex_init(&s->queue_sync_lock, NULL);
     pthread_mutex_init(&s->indexer.lock, NULL);
-    pthread_cond_init(&s->indexer.more, &mono);
-    pthread_cond_init(&s->indexer.progress, &mono);
-    pthread_condattr_destroy(&mono);
+    thread_cond_init(&s->indexer.more);
+    thread_cond_init(&s->indexer.progress);
 }
 
 static int start(struct store *s)
