@@ -86,6 +86,33 @@ void cqset_each(struct cqset *s, void (*cb)(void *arg, struct consumequeue *q), 
     rwlock_drop(&s->lock);
 }
 
+struct consumequeue **cqset_list(struct cqset *s, size_t *n)
+{
+    struct cqset_node *node, *tmp;
+
+    *n = 0;
+    rwlock_read(&s->lock);
+    struct consumequeue **list = xcalloc(HASH_COUNT(s->nodes) + 1, sizeof(*list));
+    HASH_ITER (hh, s->nodes, node, tmp) {
+        list[(*n)++] = node->q;
+    }
+    rwlock_drop(&s->lock);
+    return list;
+}
+
+static void add_entries(void *arg, struct consumequeue *q)
+{
+    *(int64_t *)arg += cq_entries(q);
+}
+
+int64_t cqset_entries(struct cqset *s)
+{
+    int64_t sum = 0;
+
+    cqset_each(s, add_entries, &sum);
+    return sum;
+}
+
 int cqset_drop_topic(struct cqset *s, struct tl_str topic)
 {
     struct cqset_node *node, *tmp;

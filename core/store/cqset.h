@@ -31,6 +31,9 @@ void cqset_close(struct cqset *s);
 /* NULL when unknown and not @create.  Any thread. */
 struct consumequeue *cqset_find(struct cqset *s, struct tl_str topic, int32_t id, bool create);
 void cqset_each(struct cqset *s, void (*cb)(void *arg, struct consumequeue *q), void *arg);
+/* All queues of now, *n of them; owned array.  They live as long as the set, so it may be walked without a lock. */
+struct consumequeue **cqset_list(struct cqset *s, size_t *n);
+int64_t cqset_entries(struct cqset *s); /* cq_entries() of all */
 /* Forget a topic's queues and remove its folder.  Token held. */
 int cqset_drop_topic(struct cqset *s, struct tl_str topic);
 

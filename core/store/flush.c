@@ -87,26 +87,29 @@ static void reveal(struct store *s, int64_t flushed)
     }
 }
 
+/* The first batch that waits, out of the list, if it ends at or before @pos or has waited since @ms; NULL else. */
+static struct append_batch *take_first(struct flusher *f, int64_t pos, int64_t ms)
+{
+    pthread_mutex_lock(&f->lock);
+    struct append_batch *b = f->first;
+    if (b && (b->end_pos <= pos || b->parked_ms <= ms)) {
+        f->first = b->next;
+        if (!f->first)
+            f->last = NULL;
+    } else {
+        b = NULL;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return b;
+}
+
 /* Answer the batches whose records are on the disk now. */
 static void complete(struct store *s, int64_t flushed)
 {
-    struct flusher *f = &s->flusher;
+    struct append_batch *b;
 
-    for (;;) {
-        pthread_mutex_lock(&f->lock);
-        struct append_batch *b = f->first;
-        if (b && b->end_pos <= flushed) {
-            f->first = b->next;
-            if (!f->first)
-                f->last = NULL;
-        } else {
-            b = NULL;
-        }
-        pthread_mutex_unlock(&f->lock);
-        if (!b)
-            return;
+    while ((b = take_first(&s->flusher, flushed, INT64_MIN)) != NULL)
         b->done(b);
-    }
 }
 
 /* The disk failed: whoever waits is not told that he is safe. */
@@ -157,33 +160,18 @@ static void flush_log(struct store *s)
     pthread_mutex_unlock(&s->flusher.lock);
 }
 
-struct queue_list {
-    struct consumequeue **items;
-    size_t n, cap;
-};
-
-static void collect(void *arg, struct consumequeue *q)
-{
-    struct queue_list *l = arg;
-
-    if (l->n == l->cap)
-        l->items = xrealloc(l->items, (l->cap = l->cap ? l->cap * 2 : 64) * sizeof(*l->items));
-    l->items[l->n++] = q;
-}
-
-/* Queues live as long as the store, so no lock is held meanwhile. */
 static int sync_queues(struct store *s, int64_t *entries)
 {
-    struct queue_list l = {0};
+    size_t n;
+    struct consumequeue **list = cqset_list(&s->queues, &n);
     int rc = 0;
 
     *entries = 0;
-    cqset_each(&s->queues, collect, &l);
-    for (size_t i = 0; i < l.n && !rc; i++) {
-        *entries += cq_entries(l.items[i]); /* of before, so that the sum is never too much */
-        rc = cq_sync(l.items[i]);
+    for (size_t i = 0; i < n && !rc; i++) {
+        *entries += cq_entries(list[i]); /* of before, so that the sum is never too much */
+        rc = cq_sync(list[i]);
     }
-    free(l.items);
+    free(list);
     return rc;
 }
 
@@ -219,17 +207,11 @@ static bool same(const struct checkpoint *a, const struct checkpoint *b)
            memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) == 0 && b->marked;
 }
 
-static void add_entries(void *arg, struct consumequeue *q)
-{
-    *(int64_t *)arg += cq_entries(q);
-}
-
 int flush_checkpoint(struct store *s, int64_t log_begin)
 {
-    int64_t entries = 0;
+    int64_t entries = cqset_entries(&s->queues);
     int rc = 0;
 
-    cqset_each(&s->queues, add_entries, &entries);
     int64_t log_end =
         atomic_load(&s->log_end); /* after: what came in between would be missed else */
     pthread_mutex_lock(&s->checkpoint_lock);
@@ -390,21 +372,9 @@ void flush_kick(struct store *s)
 
 void store_flush_overdue(struct store *s, int32_t timeout_ms)
 {
-    struct flusher *f = &s->flusher;
+    struct append_batch *b;
 
-    for (;;) {
-        pthread_mutex_lock(&f->lock);
-        struct append_batch *b = f->first;
-        if (b && clock_mono_ms() - b->parked_ms >= timeout_ms) {
-            f->first = b->next;
-            if (!f->first)
-                f->last = NULL;
-        } else {
-            b = NULL;
-        }
-        pthread_mutex_unlock(&f->lock);
-        if (!b)
-            return;
+    while ((b = take_first(&s->flusher, INT64_MIN, clock_mono_ms() - timeout_ms)) != NULL) {
         log_warn_every(1000, "the log was not flushed in time timeout_ms=%d", timeout_ms);
         for (struct append_entry *e = b->first; e; e = e->next) {
             if (!e->rc && e->wait_flush)

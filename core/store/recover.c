@@ -114,11 +114,6 @@ static void cut_astray(void *arg, struct consumequeue *q)
         f->rc = cq_cut(q, end);
 }
 
-static void add_entries(void *arg, struct consumequeue *q)
-{
-    *(int64_t *)arg += cq_entries(q);
-}
-
 /* Nothing was ever deleted from the log, so no file of a queue either. */
 static void check_first_file(void *arg, struct consumequeue *q)
 {
@@ -132,11 +127,10 @@ static void check_first_file(void *arg, struct consumequeue *q)
 static bool queues_lack(struct store *s)
 {
     const struct checkpoint *k = &s->checkpoint;
-    int64_t sum = 0,
+    int64_t sum = cqset_entries(&s->queues),
             expected = s->same_boot || s->clean_start ? k->queue_entries : k->queue_synced;
 
     cqset_each(&s->queues, check_first_file, s);
-    cqset_each(&s->queues, add_entries, &sum);
     if (!k->marked || sum >= expected)
         return s->queues_damaged;
     log_warn("the queues lack entries, scanning the whole log have=%" PRId64
@@ -422,13 +416,11 @@ static int check_begin(struct store *s)
 static bool queues_still_lack(const struct scan *c)
 {
     struct store *s = c->s;
-    int64_t sum = 0;
 
     if (!s->checkpoint.marked || !(s->same_boot || s->clean_start) ||
         s->checkpoint.queue_entries < 0 || s->full_scan)
         return false;
-    cqset_each(&s->queues, add_entries, &sum);
-    return sum < s->checkpoint.queue_entries + c->newer;
+    return cqset_entries(&s->queues) < s->checkpoint.queue_entries + c->newer;
 }
 
 static int scan_all(struct scan *c, int64_t *first)
@@ -456,7 +448,6 @@ static int scan_all(struct scan *c, int64_t *first)
 static int settle(struct store *s, int64_t first)
 {
     struct checkpoint *k = &s->checkpoint;
-    int64_t entries = 0;
     int rc = s->opts.flush_sync ? sync_scanned(s, first) : 0;
 
     if (rc)
@@ -466,11 +457,10 @@ static int settle(struct store *s, int64_t first)
     else if (!k->marked || k->flushed > s->tail_pos)
         k->flushed = first;
     k->log_begin = segq_begin(&s->log);
-    cqset_each(&s->queues, add_entries, &entries);
-    k->queue_entries = entries;
+    k->queue_entries = cqset_entries(&s->queues);
     k->log_end = s->tail_pos;
-    if (k->queue_synced > entries)
-        k->queue_synced = entries;
+    if (k->queue_synced > k->queue_entries)
+        k->queue_synced = k->queue_entries;
     atomic_store(&s->index_full_ms, k->index_ms);
     if ((rc = checkpoint_write(s->checkpoint_path, k)) != 0)
         return rc;

@@ -197,37 +197,22 @@ static bool hour_has_come(const struct store *s)
 
 /* ---- queues and index --------------------------------------------------------------------- */
 
-struct list {
-    struct consumequeue **items;
-    size_t n, cap;
-};
-
-static void collect(void *arg, struct consumequeue *q)
-{
-    struct list *l = arg;
-
-    if (l->n == l->cap)
-        l->items = xrealloc(l->items, (l->cap = l->cap ? l->cap * 2 : 64) * sizeof(*l->items));
-    l->items[l->n++] = q;
-}
-
-/* Queues live as long as the store, so the list may be walked without a lock. */
 /* True when files went. */
 static bool trim_queues(struct store *s, int64_t log_begin)
 {
     int64_t flushed = atomic_load(&s->log_flushed);
-    struct list l = {0};
+    size_t n;
+    struct consumequeue **list = cqset_list(&s->queues, &n);
     bool any = false;
 
-    cqset_each(&s->queues, collect, &l);
-    for (size_t i = 0; i < l.n && !atomic_load(&s->closing); i++) {
-        cq_trim(l.items[i], log_begin);
-        while (cq_has_old_file(l.items[i], flushed)) {
+    for (size_t i = 0; i < n && !atomic_load(&s->closing); i++) {
+        cq_trim(list[i], log_begin);
+        while (cq_has_old_file(list[i], flushed)) {
             append_token_take(s);
-            int rc = cq_drop_old_file(l.items[i]);
+            int rc = cq_drop_old_file(list[i]);
             append_token_drop(s);
             if (!rc)
-                rc = cq_sync_dir(l.items[i]);
+                rc = cq_sync_dir(list[i]);
             any = true;
             if (rc) {
                 log_error("old queue file stays: %s", tl_error_text());
@@ -235,7 +220,7 @@ static bool trim_queues(struct store *s, int64_t log_begin)
             }
         }
     }
-    free(l.items);
+    free(list);
     return any;
 }
 
