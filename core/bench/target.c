@@ -70,23 +70,13 @@ static int wait_for_route(struct client *c, const char *topic, struct topic_rout
     }
 }
 
-static const char *master_of(const struct topic_route *route, const char *name)
-{
-    for (size_t i = 0; i < route->nbrokers; i++) {
-        const struct route_broker *b = &route->brokers[i];
-        if (strcmp(b->name, name) == 0 && b->naddrs && b->addrs[0].id == 0)
-            return b->addrs[0].addr;
-    }
-    return NULL;
-}
-
 static int add_queues(struct client *c, const struct bench_options *o, const char *topic,
                       const struct topic_route *route, struct targets *out)
 {
     for (size_t i = 0; i < route->nqueues; i++) {
         const struct route_queues *q = &route->queues[i];
         bool sends = o->mode & BENCH_PRODUCE;
-        const char *addr = master_of(route, q->broker_name);
+        const char *addr = topic_route_master(route, q->broker_name);
         if (!addr || !(q->perm & (sends ? PERM_WRITE : PERM_READ)))
             continue;
         for (int32_t n = 0; n < (sends ? q->write_queue_nums : q->read_queue_nums); n++) {

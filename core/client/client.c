@@ -197,16 +197,6 @@ int client_route(struct client *c, struct tl_str topic, struct topic_route *out)
 
 /* ---- sending ------------------------------------------------------------------------------ */
 
-static const char *master_of(const struct topic_route *route, const char *name)
-{
-    for (size_t i = 0; i < route->nbrokers; i++) {
-        const struct route_broker *b = &route->brokers[i];
-        if (strcmp(b->name, name) == 0 && b->naddrs && b->addrs[0].id == 0)
-            return b->addrs[0].addr;
-    }
-    return NULL;
-}
-
 /* Queue number @n, counted over all writable queues of the wanted broker. */
 static const struct route_queues *pick(const struct topic_route *route, struct tl_str broker,
                                        uint32_t n, int32_t *queue_id)
@@ -215,7 +205,7 @@ static const struct route_queues *pick(const struct topic_route *route, struct t
         uint32_t total = 0;
         for (size_t i = 0; i < route->nqueues; i++) {
             const struct route_queues *q = &route->queues[i];
-            if (!(q->perm & PERM_WRITE) || !master_of(route, q->broker_name) ||
+            if (!(q->perm & PERM_WRITE) || !topic_route_master(route, q->broker_name) ||
                 (broker.len && !tl_str_is(broker, q->broker_name)))
                 continue;
             uint32_t queues = (uint32_t)q->write_queue_nums;
@@ -292,7 +282,7 @@ int client_send(struct client *c, const struct client_send *m, struct client_sen
         .flag = m->flag,
         .properties = strbuf_str(&props),
     };
-    rc = client_call(c, master_of(&route, q->broker_name),
+    rc = client_call(c, topic_route_master(&route, q->broker_name),
                      &(struct channel_call){.code = RQ_SEND_MESSAGE,
                                             .header = &send_request_header,
                                             .ext = &ext,

@@ -170,6 +170,16 @@ void topic_route_write(const struct topic_route *r, bool quoted, struct strbuf *
     strbuf_addz(out, "]}");
 }
 
+const char *topic_route_master(const struct topic_route *r, const char *name)
+{
+    for (size_t i = 0; i < r->nbrokers; i++) {
+        const struct route_broker *b = &r->brokers[i];
+        if (strcmp(b->name, name) == 0 && b->naddrs && b->addrs[0].id == 0)
+            return b->addrs[0].addr;
+    }
+    return NULL;
+}
+
 const char *route_broker_addr(const struct route_broker *b)
 {
     return b->naddrs ? b->addrs[0].addr : NULL;

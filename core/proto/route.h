@@ -43,6 +43,8 @@ int topic_route_parse(struct tl_str body, struct topic_route *out);
  * the real server answers to version >= 401 or acceptStandardJsonOnly; else fastjson's form with bare keys.
  */
 void topic_route_write(const struct topic_route *r, bool quoted, struct strbuf *out);
+/* The address of the master of the broker @name; NULL when there is none. */
+const char *topic_route_master(const struct topic_route *r, const char *name);
 /* The address of the broker with the smallest id, master first; NULL when it has none. */
 const char *route_broker_addr(const struct route_broker *b);
 
