@@ -57,15 +57,13 @@ static struct fate decide(struct request *rq, const struct group_config *group,
 }
 
 /* The first copy's topic and id go with all later ones. */
-static struct tl_str properties_of(const struct broker *b, struct arena *a,
-                                   const struct record *r)
+static struct tl_str properties_of(struct arena *a, const struct record *r)
 {
     char id[MSGID_MAX];
     size_t id_len = msgid_offset_text(&r->store_host, r->log_pos, id);
     size_t room = r->properties.len + r->topic.len + MSGID_MAX + 64;
     char *out = arena_alloc(a, room), *p = out;
 
-    (void)b;
     if (r->properties.len) {
         memcpy(p, r->properties.data, r->properties.len);
         p += r->properties.len;
@@ -110,7 +108,7 @@ static void store_copy(struct broker *b, struct request *rq, const struct record
     r.reconsume_times++;
     r.store_host = b->host;
     r.prepared_offset = 0;
-    r.properties = properties_of(b, &rq->arena, original);
+    r.properties = properties_of(&rq->arena, original);
     if (f->level > 0)
         schedule_divert(b, &rq->arena, f->level, &r.topic, &r.queue_id, &r.properties);
     else

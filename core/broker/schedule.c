@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "broker/broker.h"
 #include "broker/config.h"
+#include "broker/divert.h"
 #include "broker/savefile.h"
 #include "proto/names.h"
 #include "proto/properties.h"
@@ -25,6 +26,7 @@
 #define LOG_MODULE "schedule"
 
 enum {
+    LEVEL_ROOM = 40, /* bytes of a DELAY */
     AT_ONCE = 64,    /* messages delivered by one append */
     RETRY_MS = 100,  /* after a refused append */
     SAVE_MS = 1000,  /* well within the 3 s by which a replay begins before the checkpoint */
@@ -58,40 +60,39 @@ struct schedule {
 
 /* ---- coming in ---------------------------------------------------------------------------- */
 
-/* The properties without those that say when and where a delayed message goes; room for @more bytes behind. */
-static char *without_delay(struct arena *a, struct tl_str properties, size_t more, char **end)
+/* The properties but for @but, and DELAY anew; *end: the place behind, with room for @more bytes. */
+static char *with_level(struct arena *a, struct tl_str properties,
+                        const struct tl_str *const *but, size_t n, int32_t level, size_t more,
+                        char **end)
 {
-    char *out = arena_alloc(a, properties.len + 2 + more), *p = out;
-    struct tl_str name, value;
+    char text[20], *out = arena_alloc(a, properties.len + LEVEL_ROOM + more);
+    char *p = properties_put_but(out, properties, but, n);
 
-    for (size_t at = 0; properties_next(properties, &at, &name, &value);) {
-        if (!tl_str_eq(name, PROP_DELAY) && !tl_str_eq(name, PROP_REAL_TOPIC) &&
-            !tl_str_eq(name, PROP_REAL_QID) && !tl_str_eq(name, PROP_TIMER_DELAY_MS) &&
-            !tl_str_eq(name, PROP_TIMER_DELAY_SEC) && !tl_str_eq(name, PROP_TIMER_DELIVER_MS))
-            p = properties_put(p, name, value);
-    }
-    *end = p;
+    *end = properties_put(p, PROP_DELAY, tl_str_n(text, tl_i64_text(level, text)));
     return out;
 }
 
 void schedule_set_level(struct arena *a, int32_t level, struct tl_str *properties)
 {
-    char text[20], *p, *out = without_delay(a, *properties, 40, &p);
+    static const struct tl_str *const but[] = {&PROP_DELAY};
+    char *p, *out = with_level(a, *properties, but, 1, level, 0, &p);
 
-    p = properties_put(p, PROP_DELAY, tl_str_n(text, tl_i64_text(level, text)));
     *properties = tl_str_n(out, (size_t)(p - out));
 }
 
 void schedule_divert(const struct broker *b, struct arena *a, int32_t level,
                      struct tl_str *topic, int32_t *queue_id, struct tl_str *properties)
 {
-    char text[20], *p, *out = without_delay(a, *properties, topic->len + 100, &p);
-
+    static const struct tl_str *const but[] = {
+        &PROP_DELAY,          &PROP_REAL_TOPIC,      &PROP_REAL_QID,
+        &PROP_TIMER_DELAY_MS, &PROP_TIMER_DELAY_SEC, &PROP_TIMER_DELIVER_MS,
+    };
     if (level > b->delay_levels)
         level = b->delay_levels;
-    p = properties_put(p, PROP_DELAY, tl_str_n(text, tl_i64_text(level, text)));
-    p = properties_put(p, PROP_REAL_TOPIC, *topic);
-    p = properties_put(p, PROP_REAL_QID, tl_str_n(text, tl_i64_text(*queue_id, text)));
+    char *p, *out = with_level(a, *properties, but, sizeof(but) / sizeof(but[0]), level,
+                               topic->len + DIVERT_ROOM, &p);
+
+    p = divert_put(p, *topic, *queue_id);
     *properties = tl_str_n(out, (size_t)(p - out));
     *topic = TL_STR(NAME_SCHEDULE_TOPIC);
     *queue_id = level - 1;
@@ -189,17 +190,14 @@ int64_t schedule_offset(const struct schedule *s, int level)
 static bool stage(struct schedule *s, const struct record *delayed, struct append_entry *e)
 {
     struct record r = *delayed;
-    int32_t queue_id = 0;
 
-    r.topic = properties_get(delayed->properties, PROP_REAL_TOPIC);
+    divert_restore(&r);
     if (!r.topic.len || tl_str_is(r.topic, NAME_HALF_TOPIC) ||
         tl_str_is(r.topic, NAME_SCHEDULE_TOPIC)) {
         log_warn_every(1000, "delayed message dropped: no topic it may go to pos=%" PRId64,
                        delayed->log_pos);
         return false;
     }
-    tl_str_i32(properties_get(delayed->properties, PROP_REAL_QID), &queue_id);
-    r.queue_id = queue_id;
     r.prepared_offset = delayed->log_pos;
     *e = (struct append_entry){.wait_flush = true};
     if (record_encode(&r, append_reserve(s->batch, e, record_size(&r), 1)) == 0)

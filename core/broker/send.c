@@ -511,21 +511,6 @@ static bool check_retry(struct broker_io *io, struct request *rq, struct sending
     return true;
 }
 
-/* A dead letter's properties: it is not to be delayed any more. */
-static struct tl_str dead_properties(struct arena *a, struct tl_str text)
-{
-    static const struct tl_str none = {"-1", 2};
-    char *out = arena_alloc(a, text.len + PROP_DELAY.len + none.len + 3), *p = out;
-    struct tl_str name, value;
-
-    for (size_t at = 0; properties_next(text, &at, &name, &value);) {
-        if (!tl_str_eq(name, PROP_DELAY))
-            p = properties_put(p, name, value);
-    }
-    p = properties_put(p, PROP_DELAY, none);
-    return tl_str_n(out, (size_t)(p - out));
-}
-
 static bool check_body(struct broker *b, struct request *rq, const struct sending *s)
 {
     if (!rq->cmd.body.len) {
@@ -761,7 +746,7 @@ void send_handle(void *ctx, struct request *rq)
         return;
     struct tl_str text = s.h->properties;
     if (s.dead)
-        text = dead_properties(&rq->arena, text);
+        schedule_set_level(&rq->arena, -1, &text); /* not to be delayed any more */
     struct seen seen = properties_see(text);
     if (!check_kind(b, rq, &seen) || !check_flags(b, rq, &s, &seen))
         return;

@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "broker/broker.h"
 #include "broker/clients.h"
+#include "broker/divert.h"
 #include "broker/handlers.h"
 #include "broker/offsets.h"
 #include "broker/schedule.h"
@@ -75,18 +76,13 @@ struct txn {
 void txn_divert(struct arena *a, struct tl_str uniq_key, struct tl_str *topic,
                 int32_t *queue_id, struct tl_str *properties)
 {
-    char *out = arena_alloc(a, properties->len + topic->len + uniq_key.len + 100), *p = out;
-    struct tl_str name, value;
-    char text[20];
+    static const struct tl_str *const but[] = {&PROP_REAL_TOPIC, &PROP_REAL_QID,
+                                               &PROP_TRANSACTION_ID};
+    char *out = arena_alloc(a, properties->len + topic->len + uniq_key.len + DIVERT_ROOM + 40);
+    char *p = properties_put_but(out, *properties, but, sizeof(but) / sizeof(but[0]));
 
-    for (size_t at = 0; properties_next(*properties, &at, &name, &value);) {
-        if (!tl_str_eq(name, PROP_REAL_TOPIC) && !tl_str_eq(name, PROP_REAL_QID) &&
-            !tl_str_eq(name, PROP_TRANSACTION_ID))
-            p = properties_put(p, name, value);
-    }
     p = properties_put(p, PROP_TRANSACTION_ID, uniq_key);
-    p = properties_put(p, PROP_REAL_TOPIC, *topic);
-    p = properties_put(p, PROP_REAL_QID, tl_str_n(text, tl_i64_text(*queue_id, text)));
+    p = divert_put(p, *topic, *queue_id);
     *properties = tl_str_n(out, (size_t)(p - out));
     *topic = HALF_TOPIC;
     *queue_id = 0;
@@ -119,15 +115,6 @@ static int stage_op(const struct broker *b, struct append_batch *batch, struct a
         .store_host = b->host,
     };
     return stage(batch, e, &r);
-}
-
-static void restore_target(struct record *r)
-{
-    int32_t queue_id = 0;
-
-    r->topic = properties_get(r->properties, PROP_REAL_TOPIC);
-    tl_str_i32(properties_get(r->properties, PROP_REAL_QID), &queue_id);
-    r->queue_id = queue_id;
 }
 
 /* ---- END_TRANSACTION ---------------------------------------------------------------------- */
@@ -183,7 +170,7 @@ static int stage_commit(struct broker *b, struct request *rq, struct append_batc
     struct record r = *half;
     int32_t level = 0;
 
-    restore_target(&r);
+    divert_restore(&r);
     r.sys_flag = (half->sys_flag & ~SYS_TRANSACTION_MASK) | SYS_COMMIT;
     r.prepared_offset = half->log_pos;
     if (tl_str_i32(properties_get(r.properties, PROP_DELAY), &level) && level > 0)
@@ -352,22 +339,29 @@ static int32_t times_asked(const struct record *r)
     return n > 0 ? n : 0;
 }
 
-/* The properties with one question more, and where the first copy stood.  In @out. */
+/* The properties with @asked questions, and @first: where the first copy stood.  In @out. */
+static void asked_properties(const struct record *r, int32_t asked, struct tl_str first,
+                             struct strbuf *out)
+{
+    static const struct tl_str *const but[] = {&PROP_TRANSACTION_CHECK_TIMES,
+                                               &PROP_TRAN_PREPARED_QUEUE_OFFSET};
+    char text[20], *to = strbuf_reserve(out, r->properties.len + 1);
+
+    strbuf_commit(
+        out, (size_t)(properties_put_but(to, r->properties, but, first.data ? 2 : 1) - to));
+    properties_add(out, PROP_TRANSACTION_CHECK_TIMES, tl_str_n(text, tl_i64_text(asked, text)));
+    if (first.data)
+        properties_add(out, PROP_TRAN_PREPARED_QUEUE_OFFSET, first);
+}
+
 static void next_properties(const struct record *r, struct strbuf *out)
 {
-    struct tl_str name, value,
-        first = properties_get(r->properties, PROP_TRAN_PREPARED_QUEUE_OFFSET);
+    struct tl_str first = properties_get(r->properties, PROP_TRAN_PREPARED_QUEUE_OFFSET);
     char text[20];
 
-    for (size_t at = 0; properties_next(r->properties, &at, &name, &value);) {
-        if (!tl_str_eq(name, PROP_TRANSACTION_CHECK_TIMES) &&
-            !tl_str_eq(name, PROP_TRAN_PREPARED_QUEUE_OFFSET))
-            properties_add(out, name, value);
-    }
-    properties_add(out, PROP_TRANSACTION_CHECK_TIMES,
-                   tl_str_n(text, tl_i64_text(times_asked(r) + 1, text)));
-    properties_add(out, PROP_TRAN_PREPARED_QUEUE_OFFSET,
-                   first.len ? first : tl_str_n(text, tl_i64_text(r->queue_offset, text)));
+    if (!first.len)
+        first = tl_str_n(text, tl_i64_text(r->queue_offset, text));
+    asked_properties(r, times_asked(r) + 1, first, out);
 }
 
 /* From now on whoever decides @r decides its copy at @to as well. */
@@ -411,7 +405,7 @@ static void ask(struct txn *t, struct conn *conn, const struct record *half,
     char id[MSGID_MAX];
 
     r.properties = properties;
-    restore_target(&r);
+    divert_restore(&r);
     size_t size = record_size(&r);
     uint8_t *body = xmalloc(size);
     if (record_encode(&r, body) == 0) {
@@ -663,14 +657,9 @@ void on_resume_half(void *ctx, struct request *rq)
     struct append_batch *batch = append_batch_new(NULL, NULL);
     struct append_entry e;
     struct strbuf properties;
-    struct tl_str name, value;
     record_decode(slice.data, slice.len, 0, &r); /* read_at() has checked it */
     strbuf_init(&properties);
-    for (size_t at = 0; properties_next(r.properties, &at, &name, &value);) {
-        if (!tl_str_eq(name, PROP_TRANSACTION_CHECK_TIMES))
-            properties_add(&properties, name, value);
-    }
-    properties_add(&properties, PROP_TRANSACTION_CHECK_TIMES, TL_STR("0"));
+    asked_properties(&r, 0, TL_STR_NONE, &properties);
     r.topic = HALF_TOPIC;
     r.queue_id = 0;
     r.properties = strbuf_str(&properties);

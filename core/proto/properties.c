@@ -48,6 +48,20 @@ char *properties_put(char *p, struct tl_str name, struct tl_str value)
     return p;
 }
 
+char *properties_put_but(char *p, struct tl_str text, const struct tl_str *const *but, size_t n)
+{
+    struct tl_str name, value;
+
+    for (size_t at = 0; properties_next(text, &at, &name, &value);) {
+        size_t i = 0;
+        while (i < n && !tl_str_eq(name, *but[i]))
+            i++;
+        if (i == n)
+            p = properties_put(p, name, value);
+    }
+    return p;
+}
+
 void properties_add(struct strbuf *out, struct tl_str name, struct tl_str value)
 {
     strbuf_addstr(out, name);

@@ -24,6 +24,8 @@ bool properties_next(struct tl_str text, size_t *at, struct tl_str *name, struct
 struct tl_str properties_get(struct tl_str text, struct tl_str name);
 /* Write "name 0x01 value 0x02" at @p; returns the place behind. */
 char *properties_put(char *p, struct tl_str name, struct tl_str value);
+/* Copy @text to @p, at most a byte longer, but for the @n names in @but; returns the place behind. */
+char *properties_put_but(char *p, struct tl_str text, const struct tl_str *const *but, size_t n);
 void properties_add(struct strbuf *out, struct tl_str name, struct tl_str value);
 
 #endif
