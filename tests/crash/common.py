@@ -1,5 +1,5 @@
 """What the drivers of tests/crash share: programs, folders, the check of a store, the sums for the table."""
-import os, pathlib, re, shutil, subprocess, tempfile
+import os, pathlib, re, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "build/release/bin"
@@ -20,6 +20,12 @@ class Table:
         self.faults += 1
         self.lost += text.count("LOST")
         print("FAULT %s, %s:\n    %s" % (self.name, where, text.strip().replace("\n", "\n    ")), flush=True)
+
+
+def finish(table):
+    """The end of a part that runs by itself."""
+    print(table.counts, "faults", table.faults, "lost", table.lost)
+    sys.exit(table.faults > 0)
 
 
 def scratch(disk=False):

@@ -5,7 +5,7 @@ the damaged place is there; what can be made again is; removing the store is nev
 """
 import argparse, os, random, re, shutil, subprocess, sys
 
-from common import RELEASE, ROOT, Table, check, copy, run, scratch
+from common import RELEASE, ROOT, Table, check, copy, finish, run, scratch
 
 sys.path[:0] = [str(ROOT / "tests/integration"), str(ROOT / "tests/parity")]
 from conftest import BIN, Broker
@@ -228,6 +228,4 @@ if __name__ == "__main__":
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--first", type=int, default=1)
     args = p.parse_args()
-    t = main(args.rounds, args.first)
-    print(t.counts, "faults", t.faults, "lost", t.lost)
-    sys.exit(t.faults > 0)
+    finish(main(args.rounds, args.first))

@@ -3,9 +3,9 @@
 Fault points of a build with TL_ERRINJ: at each of them, at several passes, the call fails, writes less than it should, or the process ends there; first
 under load, then within the recovery that follows.
 """
-import argparse, random, re, shutil, sys
+import argparse, random, re, shutil
 
-from common import ASAN, ROOT, STOPPED, Table, check, copy, run, scratch
+from common import ASAN, ROOT, STOPPED, Table, check, copy, finish, run, scratch
 
 CONFIG = [p for p in re.findall(r"^X\((\w+)", (ROOT / "core/base/errinj.def").read_text(), re.M) if p.startswith("CONFIG_")]
 STORE = [p for p in re.findall(r"^X\((\w+)", (ROOT / "core/base/errinj.def").read_text(), re.M)
@@ -126,6 +126,4 @@ if __name__ == "__main__":
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--first", type=int, default=1)
     args = p.parse_args()
-    t = main(args.rounds, args.first)
-    print(t.counts, "faults", t.faults, "lost", t.lost)
-    sys.exit(t.faults > 0)
+    finish(main(args.rounds, args.first))

@@ -9,7 +9,7 @@ place among the writes: data never survives without the size it needed.
 """
 import argparse, random, shutil, struct, sys
 
-from common import RELEASE, Table, check, run, scratch
+from common import RELEASE, Table, check, finish, run, scratch
 
 CREATE, WRITE, SIZE, GROW, ZERO, SYNC_BEGIN, SYNC_END, DIR_BEGIN, DIR_END, RENAME, LINK, UNLINK, MKDIR, RMDIR, LEDGER = range(1, 16)
 PAGE, SECTOR = 4096, 512
@@ -315,6 +315,4 @@ if __name__ == "__main__":
     p.add_argument("--images", type=int, default=20)
     p.add_argument("--keep", action="store_true", help="stop at the first fault and keep its folder")
     args = p.parse_args()
-    t = main(args.seeds, args.images, args.first, args.keep)
-    print(t.counts, "faults", t.faults, "lost", t.lost)
-    sys.exit(t.faults > 0)
+    finish(main(args.seeds, args.images, args.first, args.keep))

@@ -5,7 +5,7 @@ this process: topic, queue, offset, position, key, checksum.
 """
 import argparse, os, pathlib, random, shutil, struct, sys, threading, time, zlib
 
-from common import ROOT, Table, check, copy, scratch
+from common import ROOT, Table, check, copy, finish, scratch
 
 sys.path[:0] = [str(ROOT / "tests/integration"), str(ROOT / "tests/parity")]
 from conftest import Broker
@@ -254,6 +254,4 @@ if __name__ == "__main__":
     p.add_argument("--rounds", type=int, default=20)
     p.add_argument("--seed", type=int)
     args = p.parse_args()
-    t = main(args.rounds, args.seed)
-    print(t.counts, "faults", t.faults, "lost", t.lost)
-    sys.exit(t.faults > 0)
+    finish(main(args.rounds, args.seed))

@@ -1,5 +1,5 @@
 """Servers for the tests: each on free ports and a store of its own, stopped and shown when something failed."""
-import collections, os, pathlib, queue, shutil, signal, socket, subprocess, sys, threading, time
+import collections, json, os, pathlib, queue, shutil, signal, socket, subprocess, sys, threading, time
 
 import pytest
 
@@ -111,6 +111,20 @@ def scenarios(command, **env):
 
     run.start = lambda *args: subprocess.Popen(command + list(map(str, args)), stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=env)
     return run
+
+
+def mqbench(ns, *args, check=True):
+    r = subprocess.run([BIN / "mqbench", args[0], "-n", ns, "--json", *map(str, args[1:])], capture_output=True, text=True, timeout=60)
+    if check:
+        assert r.returncode == 0, r.stdout + r.stderr
+        return json.loads(r.stdout)
+    return r
+
+
+def topic(b, name, queues=4):
+    """Some clients find a topic only if it is there when they start."""
+    mqadmin("updateTopic", "-n", b.ns, "-b", b.addr, "-t", name, "-r", queues, "-w", queues)
+    return name
 
 
 @pytest.hookimpl(hookwrapper=True)

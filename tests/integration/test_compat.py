@@ -4,7 +4,7 @@ import hashlib, json, shutil, subprocess, time
 import pytest
 import rmq
 from conftest import ROOT, mqadmin
-from test_delay import pull, send
+from raw import pull, send
 
 STORES = ROOT / "tests/compat/stores"
 

@@ -1,42 +1,15 @@
 """Delayed messages, and those a consumer sends back."""
-import collections, json, time
+import collections, json, re, time
 
 import pytest
 import rmq
-from conftest import mqadmin
-
-
-def send(c, topic, body, queue=0, **properties):
-    ext = dict(producerGroup="P", topic=topic, defaultTopic="TBW102", defaultTopicQueueNums="4", queueId=str(queue), sysFlag="0",
-               bornTimestamp=str(int(time.time() * 1000)), flag="0", properties=rmq.props(**properties))
-    r = c.call(10, ext, body.encode())
-    assert r["code"] == 0, r
-    return r["extFields"]
-
-
-def pull(c, topic, offset, queue=0, group="G", wait=0):
-    ext = dict(consumerGroup=group, topic=topic, queueId=str(queue), queueOffset=str(offset), maxMsgNums="32", sysFlag="6" if wait else "4", commitOffset="0",
-               suspendTimeoutMillis=str(wait), subscription="*", subVersion="0", expressionType="TAG")
-    r = c.call(11, ext, timeout=wait / 1000 + 8)
-    return rmq.records(r["body"]) if r["code"] == 0 else []
-
-
-def pull_all(c, topic, want, seconds, queue=0):
-    """Until @want records are there."""
-    got, end = [], time.time() + seconds
-    while len(got) < want and time.time() < end:
-        got += pull(c, topic, len(got), queue, wait=1000)
-    return got
-
-
-def topic(b, name, queues=1):
-    mqadmin("updateTopic", "-n", b.ns, "-b", b.addr, "-t", name, "-r", queues, "-w", queues)
+from conftest import Broker, topic
+from raw import pull, pull_all, send
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     """A broker all of whose levels are 1 s, but for level 2."""
-    from conftest import Broker
     b = Broker(tmp_path_factory.mktemp("delay"), messageDelayLevel="1s 2s " + "1s " * 16).start()
     b.c = rmq.Conn(b.addr)
     yield b
@@ -62,7 +35,7 @@ def test_a_delayed_message_comes_when_its_level_says_and_as_it_was(quick):
 
 
 def test_progress_is_in_delayOffset_json_and_in_the_runtime_information(quick):
-    topic(quick, "delay_p")
+    topic(quick, "delay_p", 1)
     send(quick.c, "delay_p", "x", DELAY=3)
     assert len(pull_all(quick.c, "delay_p", 1, 5)) == 1
     table = json.loads(quick.c.call(28)["body"])["table"]
@@ -71,14 +44,13 @@ def test_progress_is_in_delayOffset_json_and_in_the_runtime_information(quick):
     quick.c.close()
     quick.restart()
     quick.c = rmq.Conn(quick.addr)
-    import re
     text = (quick.folder / "store/config/delayOffset.json").read_text()
     assert re.search(r'"?3"?\s*:\s*%d' % delivered, text)
 
 
 def test_delayed_messages_are_delivered_exactly_once_over_kills(make_broker):
     b = make_broker(messageDelayLevel="1s " * 18).start()
-    topic(b, "delay_k")
+    topic(b, "delay_k", 1)
     c = rmq.Conn(b.addr)
     sent = 0
     for _ in range(3):
@@ -104,7 +76,7 @@ def back(c, record, group, level=0, **more):
 
 def test_a_message_sent_back_comes_again_with_its_attempts_counted(quick):
     c = quick.c
-    topic(quick, "retry_t")
+    topic(quick, "retry_t", 1)
     send(c, "retry_t", "again", TAGS="A")
     (r,) = pull_all(c, "retry_t", 1, 3)
     for attempt in range(1, 4):
@@ -119,7 +91,7 @@ def test_a_message_sent_back_comes_again_with_its_attempts_counted(quick):
 
 def test_after_its_last_attempt_or_at_the_consumers_wish_a_message_is_laid_aside(quick):
     c = quick.c
-    topic(quick, "dead_t")
+    topic(quick, "dead_t", 1)
     send(c, "dead_t", "one")
     send(c, "dead_t", "two")
     first, second = pull_all(c, "dead_t", 2, 3)

@@ -1,14 +1,6 @@
 """The unmodified Go client v2.1.2."""
 import pytest
-from conftest import mqadmin, once
-
-EVEN = "return { filter = function(msg) return msg:num('n') % 2 == 0 end }\n"
-
-
-def topic(b, name):
-    """Subscribers find a topic only if it is there when they start."""
-    mqadmin("updateTopic", "-n", b.ns, "-b", b.addr, "-t", name, "-r", 4, "-w", 4)
-    return name
+from conftest import once, topic
 
 
 @pytest.mark.parametrize("mode", ["sync", "async", "oneway", "batch", "big"])
@@ -28,36 +20,3 @@ def test_a_consumer_that_leaves_is_replaced_within_three_seconds(shared_broker, 
     _, queues, took = next(line for line in lines if line.startswith("rebalanced")).split()
     assert int(queues) == 4 and int(took) < 3000
     once(lines, range(100), "later")
-
-
-def test_every_member_of_a_broadcasting_group_receives_everything_once(shared_broker, go):
-    lines = go("broadcast", shared_broker.ns, "CG_go_broadcast", topic(shared_broker, "go_broadcast"), 100)
-    once(lines, range(100), "first")
-    once(lines, range(100), "second")
-
-
-def test_a_waiting_consumer_sees_a_message_within_50_ms(shared_broker, go):
-    lines = go("latency", shared_broker.ns, "CG_go_latency", topic(shared_broker, "go_latency"), 50)
-    once(lines, range(50))
-    assert int(next(line for line in lines if line.startswith("median_us")).split()[1]) < 50000
-
-
-def test_a_group_goes_on_at_its_offset_after_the_consumer_and_the_broker_restart(broker, go):
-    def receives_only(first, count):
-        go("produce", broker.ns, "go_resume", first, count, "sync")
-        once(go("consume", broker.ns, "CG_go_resume", "go_resume", "*", count), range(first, first + count))
-
-    receives_only(0, 100)
-    receives_only(100, 50)
-    broker.restart()
-    receives_only(150, 50)
-
-
-def test_only_the_group_with_the_filter_receives_a_subset(shared_broker, go, tmp_path):
-    where = ("-n", shared_broker.ns, "-b", shared_broker.addr)
-    (tmp_path / "go_even.lua").write_text(EVEN)
-    go("produce", shared_broker.ns, "go_lua", 0, 1000, "async")
-    mqadmin("putScript", *where, "-f", tmp_path / "go_even.lua")
-    mqadmin("bindScript", *where, "-g", "CG_go_even", "-s", "go_even")
-    once(go("consume", shared_broker.ns, "CG_go_even", "go_lua", "A || B", 333), [n for n in range(0, 1000, 2) if n % 3 != 2])
-    once(go("consume", shared_broker.ns, "CG_go_all", "go_lua", "*", 1000), range(1000))

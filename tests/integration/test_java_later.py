@@ -1,6 +1,6 @@
 """The unmodified Java client 5.3.3: delays, retries, dead letters, transactions."""
 import pytest
-from conftest import Broker, mqadmin
+from conftest import Broker, topic
 
 
 @pytest.fixture(scope="module")
@@ -9,10 +9,6 @@ def soon(tmp_path_factory):
     b = Broker(tmp_path_factory.mktemp("later"), messageDelayLevel="1s 2s 1s 1s 1s 1s", transactionCheckInterval=500, transactionTimeOut=500).start()
     yield b
     b.stop()
-
-
-def topic(b, name):
-    mqadmin("updateTopic", "-n", b.ns, "-b", b.addr, "-t", name, "-r", 4, "-w", 4)
 
 
 def test_delayed_messages_come_when_they_are_due(soon, java):

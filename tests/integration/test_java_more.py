@@ -1,10 +1,6 @@
 """The unmodified Java client 5.3.3: ports, bodies, order, pull consumers, subscriptions, brokers that go and come."""
 import pytest
-from conftest import mqadmin
-
-
-def topic(b, name, queues=4):
-    mqadmin("updateTopic", "-n", b.ns, "-b", b.addr, "-t", name, "-r", queues, "-w", queues)
+from conftest import mqadmin, topic
 
 
 def test_with_the_vip_channel_all_but_pulls_and_heartbeats_go_to_the_second_port(shared_broker, java):

@@ -1,15 +1,7 @@
 """The load generator: what it counts is what the broker has."""
-import json, subprocess
+import json
 
-from conftest import BIN, mqadmin
-
-
-def mqbench(ns, *args, check=True):
-    r = subprocess.run([BIN / "mqbench", args[0], "-n", ns, "--json", *map(str, args[1:])], capture_output=True, text=True, timeout=60)
-    if check:
-        assert r.returncode == 0, r.stdout + r.stderr
-        return json.loads(r.stdout)
-    return r
+from conftest import mqadmin, mqbench
 
 
 def test_what_is_produced_is_consumed(shared_broker):

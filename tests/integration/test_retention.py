@@ -1,8 +1,7 @@
 """How long messages are kept, and a disk that fills."""
 import os, time
 
-from conftest import mqadmin
-from test_mqbench import mqbench
+from conftest import mqadmin, mqbench
 
 
 def wait_until(what, seconds=20):

@@ -3,8 +3,8 @@ import collections, json, time
 
 import pytest
 import rmq
-from conftest import Broker
-from test_delay import pull, pull_all, send, topic
+from conftest import Broker, topic
+from raw import pull, pull_all, send
 
 COMMIT, ROLLBACK = 8, 12
 
@@ -42,7 +42,7 @@ def question(c, seconds=5):
 
 
 def test_a_commit_shows_the_message_and_a_rollback_does_not(txn):
-    topic(txn, "txn_t")
+    topic(txn, "txn_t", 1)
     c = producer(txn, "PT")
     a, b = half(c, "txn_t", "yes", "PT", TAGS="A"), half(c, "txn_t", "no", "PT")
     assert pull(c, "txn_t", 0) == []
@@ -54,7 +54,7 @@ def test_a_commit_shows_the_message_and_a_rollback_does_not(txn):
 
 
 def test_who_is_undecided_is_asked_and_his_answer_counts(txn):
-    topic(txn, "txn_ask")
+    topic(txn, "txn_ask", 1)
     c = producer(txn, "PA")
     half(c, "txn_ask", "asked", "PA")
     ext, h, record = question(c)
@@ -68,7 +68,7 @@ def test_who_is_undecided_is_asked_and_his_answer_counts(txn):
 
 
 def test_a_commit_of_the_first_copy_ends_the_questions_about_its_copies(txn):
-    topic(txn, "txn_late")
+    topic(txn, "txn_late", 1)
     c = producer(txn, "PL")
     h = half(c, "txn_late", "late", "PL")
     question(c)
@@ -80,7 +80,7 @@ def test_a_commit_of_the_first_copy_ends_the_questions_about_its_copies(txn):
 
 
 def test_after_the_last_question_it_is_laid_aside_and_can_be_taken_up_again(txn):
-    topic(txn, "txn_give_up")
+    topic(txn, "txn_give_up", 1)
     c = producer(txn, "PG")
     half(c, "txn_give_up", "never", "PG")
     asked = [question(c)[2]["props"]["TRANSACTION_CHECK_TIMES"] for _ in range(3)]
@@ -94,7 +94,7 @@ def test_after_the_last_question_it_is_laid_aside_and_can_be_taken_up_again(txn)
 
 
 def test_a_question_nobody_can_be_asked_does_not_count(txn):
-    topic(txn, "txn_away")
+    topic(txn, "txn_away", 1)
     c = producer(txn, "PW")
     half(c, "txn_away", "patient", "PW")
     c.close()
@@ -108,7 +108,7 @@ def test_a_question_nobody_can_be_asked_does_not_count(txn):
 
 
 def test_a_message_with_a_long_immunity_is_left_alone(txn):
-    topic(txn, "txn_immune")
+    topic(txn, "txn_immune", 1)
     c = producer(txn, "PI")
     h = half(c, "txn_immune", "immune", "PI", CHECK_IMMUNITY_TIME_IN_SECONDS="60")
     half(c, "txn_immune", "other", "PI")
@@ -122,7 +122,7 @@ def test_a_message_with_a_long_immunity_is_left_alone(txn):
 
 def test_the_states_of_transactions_survive_kills(make_broker):
     b = make_broker(transactionCheckInterval=300, transactionTimeOut=100).start()
-    topic(b, "txn_kill")
+    topic(b, "txn_kill", 1)
     wanted, undecided = set(), {}
     for life in range(4):
         c = producer(b, "PK")
